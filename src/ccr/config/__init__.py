@@ -1,0 +1,1 @@
+"""The configuration of a person: where it lies, how it is read, what it means."""

@@ -1,0 +1,1 @@
+"""The way of a request, from the decoded body to the bytes of the answer."""

@@ -1,0 +1,1 @@
+"""Starting Claude Code so that it talks to ccr."""

@@ -1,0 +1,31 @@
+"""What the conversions must know of the target model: a value, filled from catalog/models.toml by others."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Thinking = Literal["adaptive", "budget"]
+
+
+class ModelTraits(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts about one upstream model (source: reference table of Databricks-hosted models).
+
+    family: ``claude`` or the vendor's word (``gpt``, ``llama`` …); rules differ by family.
+    thinking: the kinds of ``thinking`` the endpoint takes; empty = the parameter is never sent.
+    takes_effort: ``output_config.effort`` is understood.
+    takes_sampling: ``temperature``, ``top_p``, ``top_k`` are understood (refused by adaptive-only models).
+    takes_cache_control / takes_images / takes_documents: the content part is understood.
+    context_tokens, max_output_tokens: limits; None = not known, nothing is clamped.
+    """
+
+    family: str = "claude"
+    thinking: frozenset[Thinking] = frozenset()
+    takes_effort: bool = False
+    takes_sampling: bool = True
+    takes_cache_control: bool = True
+    takes_images: bool = True
+    takes_documents: bool = True
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None

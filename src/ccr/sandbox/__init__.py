@@ -1,0 +1,1 @@
+"""An embedded, strict Databricks workspace for the demo and the tests."""

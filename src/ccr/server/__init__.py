@@ -1,0 +1,1 @@
+"""The HTTP front: the only place that knows aiohttp.web."""

@@ -1,0 +1,1 @@
+"""Steps that change a chat request on its way to a provider."""
