@@ -1,0 +1,31 @@
+# Each target sets up what it needs; the scripts behind them are what CI runs.
+.PHONY: demo test check bench e2e lock clean
+
+demo:    ## set everything up and run the main job on the embedded workspace
+	@scripts/setup run
+	@.venv/bin/ccr demo
+
+test:    ## all tests, with the real Claude Code client and the coverage bounds
+	@scripts/setup dev
+	@scripts/install-claude
+	@scripts/test
+
+e2e:     ## only the sessions of the real client
+	@scripts/setup dev
+	@scripts/install-claude
+	@.venv/bin/python -m pytest tests/e2e
+
+check:   ## formatting, lint, types, layers, lock files, docs
+	@scripts/setup dev
+	@scripts/check
+
+bench:   ## direct, nginx and ccr side by side; prints ratios
+	@scripts/setup run
+	@bench/run
+
+lock:    ## write requirements/*.txt anew
+	@scripts/setup dev
+	@scripts/lock
+
+clean:
+	rm -rf .venv .cache .coverage-data .mypy_cache .ruff_cache .pytest_cache bench/bin bench/bodies
