@@ -2,8 +2,8 @@
 
 Only what a conversion looks at is named; subtrees that are merely moved (tool schemas, tool inputs) stay
 ``msgspec.Raw``: byte for byte what the client wrote, numbers, key order and Unicode included.
-Keys of blocks and tools that are not named here are ignored; a body with unknown keys of its own shows in the
-type of the result (`ExtendedMessagesRequest`). This module knows no target and no routing.
+Keys of blocks and tools that are not named here are ignored; a body with unknown keys of its own shows in
+the type of the result (`ExtendedMessagesRequest`). This module knows no target and no routing.
 """
 
 from __future__ import annotations
@@ -162,8 +162,8 @@ def decode_messages_request(data: bytes) -> MessagesRequest:
     """Return the request of a ``POST /v1/messages`` body.
 
     Raises RequestError (400, ``invalid_request_error``) on anything that is not such a request: no JSON,
-    invalid UTF-8, NaN, lone surrogates, nesting too deep, wrong types (with the key path), no messages, a bad
-    model name. Subtrees kept as Raw are checked for UTF-8 only when they are used (`checked_text`).
+    invalid UTF-8, NaN, lone surrogates, nesting too deep, wrong types (with the key path), no messages, a
+    bad model name. Subtrees kept as Raw are checked for UTF-8 only when they are used (`checked_text`).
     """
     request = _decode(data)
     if not request.messages:
@@ -175,7 +175,7 @@ def decode_messages_request(data: bytes) -> MessagesRequest:
 
 
 def decode_count_request(data: bytes) -> MessagesRequest:
-    """Return the request of a ``POST /v1/messages/count_tokens`` body; errors as `decode_messages_request`."""
+    """Return the request of a ``POST /v1/messages/count_tokens`` body; errors as for messages."""
     return decode_messages_request(data)
 
 

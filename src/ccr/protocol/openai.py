@@ -159,8 +159,9 @@ def encode_chat_request(chat: ChatRequest) -> bytes:
 def decode_chat_request(data: bytes) -> ChatRequest:
     """Return the request of a ``POST /v1/chat/completions`` body, with unknown keys kept and numbers exact.
 
-    ``model``, ``stream``, each message's ``role`` and ``content`` and the objects of ``tools`` and ``tool_calls``
-    are Python values; everything else is Raw. Raises RequestError (400) on whatever is not such a request.
+    ``model``, ``stream``, each message's ``role`` and ``content``, and the objects of ``tools`` and
+    ``tool_calls`` are Python values; everything else is Raw. Raises RequestError (400) on whatever is not
+    such a request.
     """
     body = _decoded(_BODY, data, "")
     checked_text(data)

@@ -1,0 +1,139 @@
+"""The ``thinking`` parameter for one model and one history.
+
+Which kinds a model takes is a trait. A history decides too: with budgeted thinking on, the turn that is
+still going on (its tool loop) has to begin with reasoning, and with thinking off it must hold none
+(databricks.md §2, Anthropic's rule that a tool loop is one turn in one thinking mode).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ccr.protocol.request_rules import RequestRule, Rules
+
+if TYPE_CHECKING:
+    from ccr.protocol.anthropic import MessagesRequest, Thinking
+    from ccr.protocol.openai import ChatMessage, ChatThinking
+    from ccr.protocol.traits import ModelTraits
+
+MIN_BUDGET_TOKENS = 1024
+DEFAULT_BUDGET_TOKENS = 31_999
+BUDGET_OF_EFFORT = {"low": 4_000, "medium": 10_000}
+"""Thinking budget in tokens for an effort, on models that only take budgets; other efforts: the default."""
+_DISPLAYS = ("summarized", "omitted")
+
+
+def thinking_from_request(
+    request: MessagesRequest,
+    history: list[ChatMessage],
+    max_tokens: int | None,
+    traits: ModelTraits,
+    rules: Rules,
+) -> ChatThinking | None:
+    """Return the parameter to send, None for none. ``max_tokens`` is the value that will be sent."""
+    wanted = request.thinking
+    if wanted is None:
+        return None
+    if wanted.type == "disabled":
+        if traits.thinking == {"adaptive"}:
+            rules.add(RequestRule.THINKING_DISABLED_DROPPED)
+        return None
+    if wanted.type not in ("enabled", "adaptive") or not traits.thinking:
+        rules.add(RequestRule.THINKING_DROPPED)
+        return None
+    if wanted.type == "adaptive" and "adaptive" in traits.thinking:
+        return _adaptive(wanted, rules)
+    if "budget" not in traits.thinking:
+        rules.add(RequestRule.THINKING_ENABLED_AS_ADAPTIVE)
+        return _adaptive(wanted, rules)
+    if not _loop_begins_with_reasoning(history):
+        rules.add(RequestRule.THINKING_OFF_FOR_HISTORY)
+        return None
+    return _enabled(wanted, request, max_tokens, rules)
+
+
+def history_without_thinking(
+    history: list[ChatMessage], traits: ModelTraits, rules: Rules
+) -> list[ChatMessage]:
+    """Return the history for a request with thinking off: no reasoning in the turn that is still going on.
+
+    Models that only think adaptively make no such demand on a history.
+    """
+    start = _loop_start(history) if "budget" in traits.thinking else None
+    if start is None:
+        return history
+    return history[:start] + [_without_reasoning(message, rules) for message in history[start:]]
+
+
+def _adaptive(wanted: Thinking, rules: Rules) -> ChatThinking:
+    thinking: ChatThinking = {"type": "adaptive"}
+    if wanted.display is not None:
+        thinking["display"] = wanted.display
+        if wanted.display not in _DISPLAYS:
+            rules.add(RequestRule.THINKING_DISPLAY_REPLACED)
+            thinking["display"] = "summarized"
+    return thinking
+
+
+def _enabled(
+    wanted: Thinking, request: MessagesRequest, max_tokens: int | None, rules: Rules
+) -> ChatThinking | None:
+    if wanted.display is not None:
+        rules.add(RequestRule.THINKING_DISPLAY_DROPPED)
+    if wanted.type == "adaptive":
+        rules.add(RequestRule.THINKING_ADAPTIVE_AS_ENABLED)
+        effort = request.output_config.effort if request.output_config else None
+        budget = BUDGET_OF_EFFORT.get(effort or "", DEFAULT_BUDGET_TOKENS)
+    else:
+        budget = DEFAULT_BUDGET_TOKENS if wanted.budget_tokens is None else wanted.budget_tokens
+    if max_tokens is not None and max_tokens <= MIN_BUDGET_TOKENS:
+        rules.add(RequestRule.THINKING_OFF_FOR_MAX_TOKENS)
+        return None
+    clamped = max(budget, MIN_BUDGET_TOKENS)
+    if max_tokens is not None:
+        clamped = min(clamped, max_tokens - 1)
+    if clamped != budget:
+        rules.add(RequestRule.THINKING_BUDGET_CLAMPED)
+    return {"type": "enabled", "budget_tokens": clamped}
+
+
+def _loop_begins_with_reasoning(history: list[ChatMessage]) -> bool:
+    start = _loop_start(history)
+    return start is None or _has_reasoning(history[start])
+
+
+def _loop_start(history: list[ChatMessage]) -> int | None:
+    """Return the index of the assistant message that began the tool loop still going on; None without a loop.
+
+    The loop goes back over assistant messages as long as nothing but tool messages lies between them; a
+    user message after the last results does not end it.
+    """
+    index = len(history) - 1
+    if index > 0 and history[index]["role"] == "user":
+        index -= 1
+    start = None
+    while index > 0 and history[index]["role"] == "tool":
+        while history[index]["role"] == "tool":
+            index -= 1
+        start = index
+        index -= 1
+    return start
+
+
+def _has_reasoning(message: ChatMessage) -> bool:
+    content = message.get("content")
+    return isinstance(content, list) and content[0]["type"] == "reasoning"
+
+
+def _without_reasoning(message: ChatMessage, rules: Rules) -> ChatMessage:
+    content = message.get("content")
+    if not isinstance(content, list) or content[0]["type"] != "reasoning":
+        return message
+    rules.add(RequestRule.THINKING_HISTORY_DROPPED)
+    kept = [part for part in content if part["type"] != "reasoning"]
+    rest = message.copy()
+    if kept:
+        rest["content"] = kept
+    else:
+        del rest["content"]
+    return rest
