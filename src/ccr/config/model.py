@@ -1,0 +1,117 @@
+"""The configuration as values: typed, frozen, complete. Everything else of ccr reads only this.
+
+The documented spelling of the file (``Providers``, ``API_TIMEOUT_MS``) is known to ``load.py`` and its parts alone.
+Mappings (step options, ``StatusLine``) are what the person wrote, after interpolation; nobody may change them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn
+
+Auth = Literal["key", "none"]
+LogLevel = Literal["fatal", "error", "warn", "info", "debug", "trace"]
+
+MASK = "***"
+
+
+class Secret:
+    """A text that must not be shown: ``repr``, ``str`` and formatting give ``***``; ``reveal()`` gives the text.
+
+    Not a ``str``, so that it cannot slip into a message, a header or a JSON document by accident.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text; to be called only where it is sent."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self._text))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not serialised")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One transformer of a chain: its configured name and its options (may be empty)."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerFile:
+    """An entry of ``transformers[]``: the file as written (interpolated) and the options for it."""
+
+    path: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """A configured upstream.
+
+    url: ``api_base_url``, a full URL, https unless the host is loopback.
+    api_key: None only for a loopback upstream that asks for none.
+    models: at least one, in the written order.
+    steps: ``transformer.use``; model_steps: model -> ``transformer.<model>.use``, run after ``steps``.
+    """
+
+    name: str
+    url: str
+    api_key: Secret | None
+    models: tuple[str, ...]
+    steps: tuple[Step, ...] = ()
+    model_steps: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Router:
+    """``default``: ``provider,model`` in the spelling of Providers (None only in hand-made values).
+
+    others: the further keys of ``Router`` as written.
+    """
+
+    default: str | None = None
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The whole configuration with all defaults filled in.
+
+    api_key: ``APIKEY``; None when empty, then the generated key of ``keys.py`` is the client's key.
+    api_timeout_s: ``API_TIMEOUT_MS`` in seconds: how long an upstream may take to the first byte.
+    port: 0 = any free port (the real one is in the state file).
+    proxy_url: may hold credentials, hence a secret.
+    warnings: sentences for the person, something is not as they may expect; notes: how something was understood.
+    """
+
+    log: bool = True
+    log_level: LogLevel = "info"
+    claude_path: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 3456
+    api_key: Secret | None = None
+    auth: Auth = "key"
+    api_timeout_s: float = 600.0
+    proxy_url: Secret | None = None
+    transformers: tuple[TransformerFile, ...] = ()
+    providers: tuple[Provider, ...] = ()
+    router: Router = field(default_factory=Router)
+    status_line: Mapping[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
