@@ -1,14 +1,16 @@
 """The configuration as values: typed, frozen, complete. Everything else of ccr reads only this.
 
-The documented spelling of the file (``Providers``, ``API_TIMEOUT_MS``) is known to ``load.py`` and its parts alone.
-Mappings (step options, ``StatusLine``) are what the person wrote, after interpolation; nobody may change them.
+The documented spelling of the file (``Providers``, ``API_TIMEOUT_MS``) is known to ``load.py`` and its parts.
+Mappings (step options, ``StatusLine``) are what the person wrote, interpolated; nobody may change them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Auth = Literal["key", "none"]
 LogLevel = Literal["fatal", "error", "warn", "info", "debug", "trace"]
@@ -17,7 +19,7 @@ MASK = "***"
 
 
 class Secret:
-    """A text that must not be shown: ``repr``, ``str`` and formatting give ``***``; ``reveal()`` gives the text.
+    """A text that must not be shown: ``repr``, ``str`` and formatting give ``***``; ``reveal()`` gives it.
 
     Not a ``str``, so that it cannot slip into a message, a header or a JSON document by accident.
     """
@@ -97,7 +99,8 @@ class Config:
     api_timeout_s: ``API_TIMEOUT_MS`` in seconds: how long an upstream may take to the first byte.
     port: 0 = any free port (the real one is in the state file).
     proxy_url: may hold credentials, hence a secret.
-    warnings: sentences for the person, something is not as they may expect; notes: how something was understood.
+    warnings: sentences for the person, something is not as they may expect.
+    notes: sentences on how something was understood.
     """
 
     log: bool = True
