@@ -97,7 +97,7 @@ def model_facts(model: str) -> ModelFacts | None:
 
 @lru_cache(maxsize=512)
 def traits_of(model: str) -> ModelTraits:
-    """Return the traits of a model: its row's, else the newest like-named Claude's, else a plain chat model's."""
+    """Return a model's traits: its row's, else the newest like-named Claude's, else a plain chat model's."""
     facts = model_facts(model)
     if facts is not None:
         return facts.traits
