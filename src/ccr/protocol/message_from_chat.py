@@ -1,0 +1,170 @@
+"""A whole chat completion in, a message out: the same content, ids and stop reason as the stream would give.
+
+The blocks are made by the same code as a stream's (stream_blocks.py); here they are written as values.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from ccr.errors import ProtocolError, UpstreamError
+from ccr.protocol.completion import Completion, Delta, ToolCall, decode_completion, is_json_object
+from ccr.protocol.errors_from_upstream import error_in_answer, upstream_error
+from ccr.protocol.response_rules import ResponseRule
+from ccr.protocol.stop_reasons import is_known_finish_reason, stop_reason_from_finish_reason
+from ccr.protocol.stream_blocks import Blocks
+from ccr.protocol.usage import Usage, merged, usage_from_chat
+
+UNPARSED: Final = (
+    "__unparsedToolInput"
+    """Key of the input that stands for arguments which are no JSON
+object: the client's own word for them in streams."""
+)
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A message of the Messages API; ``content`` holds plain dicts, tool inputs as ``msgspec.Raw``."""
+
+    id: str
+    model: str
+    content: list[dict[str, Any]]
+    stop_reason: str
+    usage: Usage
+    rules: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """Return the body of the answer."""
+        return _encode(
+            {
+                "id": self.id,
+                "type": "message",
+                "role": "assistant",
+                "model": self.model,
+                "content": self.content,
+                "stop_reason": self.stop_reason,
+                "stop_sequence": None,
+                "usage": self.usage,
+            }
+        )
+
+
+def message_from_chat(
+    data: bytes,
+    *,
+    message_id: str,
+    model: str,
+    tool_ids: frozenset[str] = frozenset(),
+    json_tool: str | None = None,
+    provider: str = "upstream",
+) -> Message:
+    """Return the message that a chat completion (``data``: the body of a 200) stands for.
+
+    Arguments as for MessageStream. Raises UpstreamError when the body is an error, a web page, no
+    completion, or a completion without a finish_reason (a stop reason is never invented).
+    """
+    completion = _completion_of(data, provider=provider, model=model)
+    writer = ContentWriter()
+    blocks = Blocks(writer, message_id=message_id, tool_ids=tool_ids, json_tool=json_tool, thinking=False)
+    finish_reason = ""
+    try:
+        for choice in completion.choices or ():
+            message = choice.message or choice.delta
+            if message is not None:
+                blocks.take(_with_indices(message))
+            finish_reason = choice.finish_reason or finish_reason
+        if not finish_reason:
+            raise ProtocolError("the completion has no finish_reason")
+        if not is_known_finish_reason(finish_reason):
+            blocks.rules.add(ResponseRule.FINISH_REASON_UNKNOWN)
+        blocks.finish(is_cut=finish_reason in {"length", "max_tokens"})
+    except ProtocolError as error:
+        raise UpstreamError(502, f"{provider}, {model}: {error}") from error
+    usage = merged(None, completion.usage) if completion.usage is not None else None
+    return Message(
+        id=message_id,
+        model=model,
+        content=writer.content,
+        stop_reason=stop_reason_from_finish_reason(finish_reason, has_tool_use=blocks.has_tool_use),
+        usage=usage_from_chat(usage) if usage is not None else Usage(),
+        rules=blocks.rules.names(),
+    )
+
+
+class ContentWriter:
+    """Writes content blocks as values; the writer of ``stream_blocks.Blocks`` for whole answers."""
+
+    def __init__(self) -> None:
+        self.content: list[dict[str, Any]] = []
+        self._field = ""
+        self._written: list[str] = []
+
+    def start_text(self) -> None:
+        """Open a text block."""
+        self._start("text", {"type": "text"})
+
+    def start_thinking(self) -> None:
+        """Open a thinking block."""
+        self._start("thinking", {"type": "thinking", "thinking": "", "signature": ""})
+
+    def start_tool_use(self, tool_id: str, name: str) -> None:
+        """Open a tool_use block."""
+        self._start("input", {"type": "tool_use", "id": tool_id, "name": name})
+
+    def redacted_thinking(self, data: str) -> None:
+        """Write a whole redacted_thinking block."""
+        self.content.append({"type": "redacted_thinking", "data": data})
+
+    def delta(self, value: str) -> None:
+        """Add to the open block."""
+        self._written.append(value)
+
+    def signature(self, signature: str) -> None:
+        """Sign the open thinking block."""
+        self.content[-1]["signature"] = signature
+
+    def stop(self) -> None:
+        """Close the open block."""
+        written = "".join(self._written)
+        self.content[-1][self._field] = _input_of(written) if self._field == "input" else written
+
+    def _start(self, field: str, block: dict[str, Any]) -> None:
+        self._field = field
+        self._written = []
+        self.content.append(block)
+
+
+def _input_of(arguments: str) -> Any:
+    """Return a tool's input for its arguments: verbatim, so that numbers and the order of keys stay exact.
+
+    Arguments that are no JSON object cannot be embedded. They become what the client itself makes of them
+    in a stream, so that the model is told of its mistake by a failing tool and can repeat the call; nothing
+    is guessed.
+    """
+    if is_json_object(arguments):
+        return msgspec.Raw(arguments.strip().encode())
+    length = len(arguments.encode("utf-16-le", "surrogatepass")) // 2  # as JavaScript counts
+    return {UNPARSED: {"raw": arguments, "len": length}}
+
+
+def _with_indices(message: Delta) -> Delta:
+    """Return the message with its tool calls numbered: in a whole message every entry is its own call."""
+    if not message.tool_calls:
+        return message
+    numbered = [ToolCall(index, call.id, call.function) for index, call in enumerate(message.tool_calls)]
+    return msgspec.structs.replace(message, tool_calls=numbered)
+
+
+def _completion_of(data: bytes, *, provider: str, model: str) -> Completion:
+    try:
+        completion = decode_completion(data)
+    except ProtocolError as error:
+        if data.lstrip()[:1] in (b"{", b"["):
+            raise UpstreamError(502, f"{provider}, {model}: {error}") from error
+        raise upstream_error(200, data, {}, provider=provider, model=model) from error
+    if completion.is_error:
+        raise error_in_answer(data, provider=provider, model=model)
+    return completion

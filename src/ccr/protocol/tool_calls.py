@@ -1,0 +1,135 @@
+"""Tool calls as they arrive in fragments: which call a fragment belongs to, and what its arguments are.
+
+What upstreams do, and what is made of it:
+
+- ``index`` tells the call; without it the ``id``, without both the last call. A fragment under a known
+  index that carries another id and a name begins another call (upstreams that number every call 0).
+- a fragment with a name that follows complete arguments begins another call.
+- id and name may be repeated in every fragment, or come after the first arguments; the first name counts.
+- ``"{}"`` (also ``"null"``, ``""``) first and the real fragments after it: the placeholder is dropped. When
+  nothing follows it is the arguments: ``{}``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ccr.protocol.completion import ToolCall, is_json_object
+
+_PLACEHOLDERS: Final = frozenset({"", "{}", "null"})
+
+
+class Call:
+    """One tool call of the answer: what is known of it so far."""
+
+    def __init__(self) -> None:
+        self.index: int | None = None
+        self.id: str | None = None
+        self.name: str | None = None
+        self.has_placeholder = False
+        self.is_closed = False
+        self.waiting: list[str] = []
+        """Fragments that could not be written yet, because the call's block is not open."""
+        self._fragments: list[str] = []
+        self._checked: tuple[int, bool] = (0, False)
+
+    @property
+    def has_arguments(self) -> bool:
+        """A fragment that is not just a placeholder was received."""
+        return bool(self._fragments)
+
+    @property
+    def is_complete(self) -> bool:
+        """The arguments received are one whole JSON object; a placeholder is not (more may follow)."""
+        count = len(self._fragments)
+        if self._checked[0] != count:
+            # The arguments can only be whole when they end with a brace: most fragments need no parsing.
+            is_whole = self._fragments[-1].rstrip()[-1:] in ("}", "") and is_json_object(self.arguments)
+            self._checked = (count, is_whole)
+        return self._checked[1]
+
+    @property
+    def arguments(self) -> str:
+        """The arguments received, as JSON text."""
+        return "".join(self._fragments) or "{}"
+
+    def add(self, fragment: str) -> str:
+        """Take a fragment of the arguments and return what of it is to be written ("" for a placeholder)."""
+        if not self._fragments and fragment.strip() in _PLACEHOLDERS:
+            self.has_placeholder = self.has_placeholder or bool(fragment.strip())
+            return ""
+        self._fragments.append(fragment)
+        return fragment
+
+
+class Calls:
+    """The calls of one answer, found by what a fragment says of itself."""
+
+    def __init__(self) -> None:
+        self._by_index: dict[int, Call] = {}
+        self._by_id: dict[str, Call] = {}
+        self._last: Call | None = None
+
+    def call_of(self, delta: ToolCall, fragment: str) -> tuple[Call, bool] | None:
+        """Return the call that a fragment belongs to and whether it is new; None for an empty fragment."""
+        name = delta.function.name if delta.function is not None else None
+        call = self._known(delta)
+        is_new = call is None or _begins_another(call, delta, name, fragment)
+        if call is None or is_new:
+            if not (delta.id or name or fragment):
+                return None
+            call = Call()
+        if delta.index is not None:
+            call.index = delta.index
+            self._by_index[delta.index] = call
+        if delta.id:
+            call.id = call.id or delta.id
+            self._by_id[delta.id] = call
+        call.name = call.name or name
+        self._last = call
+        return call, is_new
+
+    def _known(self, delta: ToolCall) -> Call | None:
+        if delta.index is None:
+            return self._by_id.get(delta.id) if delta.id else self._last
+        call = self._by_index.get(delta.index)
+        if call is None and delta.id:
+            by_id = self._by_id.get(delta.id)
+            return by_id if by_id is not None and by_id.index is None else None
+        return call
+
+
+def _begins_another(call: Call, delta: ToolCall, name: str | None, fragment: str) -> bool:
+    if not name:
+        return False
+    if delta.id and call.id:
+        return delta.id != call.id
+    if call.name is None:
+        return False
+    if delta.index is None and name != call.name:
+        return True
+    return call.is_complete and bool(fragment.strip())
+
+
+class ToolIds:
+    """Gives every tool_use block an id that is unique in the conversation.
+
+    Two blocks with one id make the client keep only one of the results (observed), so an id that is
+    missing, that the history already uses or that the answer repeats is replaced by one derived from the
+    message's id.
+    """
+
+    def __init__(self, message_id: str, used: frozenset[str]) -> None:
+        self._stem = f"toolu_{message_id.removeprefix('msg_')}"
+        self._history = used
+        self._given: set[str] = set()
+
+    def unique(self, upstream_id: str | None) -> str:
+        """Return ``upstream_id`` when it is unique, else a new id."""
+        tool_id = upstream_id or ""
+        number = len(self._given)
+        while not tool_id or tool_id in self._history or tool_id in self._given:
+            tool_id = f"{self._stem}_{number}"
+            number += 1
+        self._given.add(tool_id)
+        return tool_id
