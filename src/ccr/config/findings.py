@@ -1,0 +1,86 @@
+"""What the reading of a configuration finds: problems, warnings, notes; and how a found value is described.
+
+A value is quoted only where it cannot be a secret: never what came from the environment, never what looks
+like a token, never the value of a key that holds secrets.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from ccr.config.interpolate import FromEnvironment
+from ccr.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+LIKE_A_TOKEN = re.compile(r"\bdapi[0-9a-f]|\bsk-|\beyJ|[A-Za-z0-9+_]{32,}|://[^/]*@")
+SHOWN_CHARACTERS = 60
+
+
+class Findings:
+    """Collects everything there is to say about one file, so that the person reads it all at once.
+
+    unset: key path -> variables that are not set; those keys get this problem and no second one.
+    """
+
+    def __init__(self, file: str, unset: Mapping[str, Iterable[str]] | None = None) -> None:
+        self._file = file
+        self._unset = dict(unset or {})
+        self.warnings: list[str] = []
+        self.notes: list[str] = []
+        self.problems: list[Problem] = [
+            Problem(
+                file,
+                path,
+                f"the variable {', '.join(names)}, which is not set",
+                "variables of the environment that are set; $$ for a dollar sign",
+            )
+            for path, names in self._unset.items()
+        ]
+
+    def problem(self, path: str, found: str, allowed: str) -> None:
+        """Note a fault at the key ``path``."""
+        if path not in self._unset:
+            self.problems.append(Problem(self._file, path, found, allowed))
+
+    def warn(self, path: str, sentence: str) -> None:
+        """Note something that has no effect, or another one than expected."""
+        self.warnings.append(f"{self._file}: {path} {sentence}")
+
+
+def shape(value: Any) -> str:
+    """Say what kind of value this is, without its content."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "a text" if value.strip() else "an empty text"
+    if isinstance(value, dict):
+        return "an object" if value else "an empty object"
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    return "a number"
+
+
+def quoted(value: Any) -> str:
+    """Quote a value that is no secret, shortened; what may be one is only described."""
+    if isinstance(value, FromEnvironment):
+        return f"{shape(value)} from the environment"
+    if isinstance(value, str) and value.strip():
+        if LIKE_A_TOKEN.search(value):
+            return "a text that looks like a token"
+        return ascii(value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return shape(value)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that ``name`` is probably meant to be, in any capitals."""
+    spelling = {each.lower(): each for each in known}
+    found = get_close_matches(name.lower(), spelling, n=1, cutoff=0.6)
+    return spelling[found[0]] if found else None

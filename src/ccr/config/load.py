@@ -1,0 +1,212 @@
+"""config.json to `Config`: read, parse, interpolate, validate; every problem at once, or none and a value.
+
+This file and its parts (providers, transformer_files, section) are the only ones that know the documented
+spelling. Source of the keys and their defaults: the npm router's documentation, and docs/configuration.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+from urllib.parse import urlsplit
+
+from ccr.config.address import is_loopback
+from ccr.config.findings import Findings, quoted, shape
+from ccr.config.interpolate import Interpolation, joined
+from ccr.config.model import Auth, Config, LogLevel, Router, Secret
+from ccr.config.parse import MalformedError, Table, values_from_bytes
+from ccr.config.providers import providers_from
+from ccr.config.section import Section
+from ccr.config.transformer_files import options_by_step, transformer_files_from
+from ccr.errors import ConfigError, Problem, StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from ccr.config.model import Provider, Step, TransformerFile
+    from ccr.config.paths import Paths
+
+PROXY_KEYS = ("PROXY_URL", "HTTPS_PROXY", "https_proxy", "httpsProxy")
+KEYS = (
+    *("$schema", "LOG", "LOG_LEVEL", "CLAUDE_PATH", "HOST", "PORT", "APIKEY", "AUTH", "API_TIMEOUT_MS"),
+    *PROXY_KEYS,
+    *("transformers", "Providers", "providers", "Router", "StatusLine"),
+)
+UNSUPPORTED = (
+    *("NON_INTERACTIVE_MODE", "CUSTOM_ROUTER_PATH", "REWRITE_SYSTEM_PROMPT", "ANTHROPIC_SMALL_FAST_MODEL"),
+    *("forceUseImageAgent", "fallback", "plugins", "Plugins"),
+)
+UNSUPPORTED_ROUTES = ("background", "think", "longContext", "longContextThreshold", "webSearch", "image")
+REMOTE_KEY_CHARACTERS = 24
+DAY_MS = 24 * 3600 * 1000
+MISSING = """\
+There is no configuration at {path}. Make one, for example:
+
+  {{
+    "Providers": [
+      {{
+        "name": "databricks",
+        "api_base_url": "https://<workspace>/serving-endpoints/databricks-claude-sonnet-4/invocations",
+        "api_key": "$DATABRICKS_TOKEN",
+        "models": ["databricks-claude-sonnet-4"],
+        "transformer": {{ "use": ["databricks-custom"] }}
+      }}
+    ],
+    "Router": {{ "default": "databricks,databricks-claude-sonnet-4" }}
+  }}
+
+`ccr demo` shows everything at work and needs no configuration."""
+
+
+def load_config(
+    paths: Paths, environ: Mapping[str, str], *, check_step: Callable[[Step], object] | None = None
+) -> Config:
+    """Return the configuration of ``paths.config_file``.
+
+    environ: for ``$VAR`` and for ``SERVICE_PORT``, which overrides ``PORT``.
+    check_step: raises ValueError on a transformer that cannot be built; None leaves the steps unchecked
+    (for commands that only show or hand over, and must be quick).
+    Raises ConfigError with every problem, StartError (exit code 2) when there is no file.
+    """
+    path = paths.config_file
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise StartError(MISSING.format(path=path), exit_code=2) from error
+    except OSError as error:
+        problem = Problem(str(path), "", f"a file that cannot be read ({error.strerror})", "a readable file")
+        raise ConfigError(problem) from error
+    return config_from_bytes(data, environ, file=str(path), check_step=check_step, mode=_mode_of(path))
+
+
+def config_from_bytes(
+    data: bytes,
+    environ: Mapping[str, str],
+    *,
+    file: str = "config.json",
+    check_step: Callable[[Step], object] | None = None,
+    mode: int = 0o600,
+) -> Config:
+    """Return the configuration that ``data`` describes; ``mode`` is the file's, for the warning about it."""
+    try:
+        written = values_from_bytes(data)
+    except MalformedError as error:
+        raise ConfigError(Problem(file, "", str(error), "JSON; comments are allowed")) from error
+    if not isinstance(written, dict):
+        raise ConfigError(Problem(file, "", shape(written), "an object with Providers and Router"))
+    interpolation = Interpolation(environ)
+    values = interpolation.walk(written)
+    findings = Findings(file, interpolation.unset)
+    if mode & 0o077:
+        findings.warnings.append(f"{file} can be read by other users (mode {mode:o}); chmod 600 closes it.")
+    _warn_of_repeated(written, "", findings)
+    config = _config(Section(values, "", findings), environ, check_step)
+    if findings.problems:
+        raise ConfigError(*findings.problems)
+    return config
+
+
+def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Step], object] | None) -> Config:
+    root.warn_of_unknown(KEYS, unsupported=UNSUPPORTED)
+    files: tuple[TransformerFile, ...] = transformer_files_from(root)
+    providers = providers_from(root, check_step, options_by_step(files))
+    api_key = root.secret("APIKEY")
+    auth: Auth = root.choice("AUTH", "key", get_args(Auth))
+    return Config(
+        log=root.boolean("LOG", default=True),
+        log_level=root.choice("LOG_LEVEL", "info", get_args(LogLevel)),
+        claude_path=root.text("CLAUDE_PATH", allowed="the path of claude"),
+        host=_host(root, api_key, auth),
+        port=_port(root, environ),
+        api_key=api_key,
+        auth=auth,
+        api_timeout_s=root.integer("API_TIMEOUT_MS", 600_000, 1, DAY_MS) / 1000,
+        proxy_url=_proxy_url(root),
+        transformers=files,
+        providers=providers,
+        router=_router(Section(root.table("Router"), "Router", root.findings), providers),
+        status_line=_status_line(root),
+        warnings=tuple(root.findings.warnings),
+        notes=tuple(root.findings.notes),
+    )
+
+
+def _host(root: Section, api_key: Secret | None, auth: Auth) -> str:
+    host = root.text("HOST", allowed="a host name or an address") or "127.0.0.1"
+    if is_loopback(host):
+        if auth == "none":
+            root.findings.warn("AUTH", "is none: every program on this machine can use the providers' keys")
+        return host
+    if auth == "none":
+        root.problem(
+            "AUTH", f"none, with HOST {quoted(host)}", "none only where HOST is 127.0.0.1 or localhost"
+        )
+    elif api_key is None or len(api_key.reveal()) < REMOTE_KEY_CHARACTERS:
+        length = f"an APIKEY of at least {REMOTE_KEY_CHARACTERS} characters"
+        root.problem("HOST", f"{quoted(host)}, open to other machines", f"127.0.0.1, or {length} with it")
+    root.findings.warn("HOST", "lets other machines reach this service; its key is all that keeps them out")
+    return host
+
+
+def _port(root: Section, environ: Mapping[str, str]) -> int:
+    port = root.integer("PORT", 3456, 0, 65535)
+    if not environ.get("SERVICE_PORT", "").strip():
+        return port
+    service = Section({"SERVICE_PORT": environ["SERVICE_PORT"]}, "environment", root.findings)
+    return service.integer("SERVICE_PORT", port, 0, 65535)
+
+
+def _proxy_url(root: Section) -> Secret | None:
+    """Return the first proxy named by any of the documented keys; never quoted, it may hold a password."""
+    for key in PROXY_KEYS:
+        text = root.text(key, allowed="the URL of a proxy")
+        if text is None:
+            continue
+        try:
+            parts = urlsplit(text)
+            is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_usable = False
+        if not is_usable:
+            root.problem(key, "a text that is no http URL", "http://host:port, with user:password@ if needed")
+        return Secret(str(text))
+    return None
+
+
+def _router(section: Section, providers: tuple[Provider, ...]) -> Router:
+    section.warn_of_unknown(("default",), unsupported=UNSUPPORTED_ROUTES)
+    written = section.text("default", allowed="a text provider,model")
+    routes = {
+        f"{provider.name},{model}".lower(): f"{provider.name},{model}"
+        for provider in providers
+        for model in provider.models
+    }
+    asked = ",".join(part.strip() for part in (written or "").split(",", 1)).lower()
+    if asked not in routes:
+        known = ", ".join(list(routes.values())[:10]) or "provider,model of Providers"
+        section.problem("default", quoted(section.values.get("default")), known)
+    others = {key: value for key, value in section.values.items() if key != "default"}
+    return Router(default=routes.get(asked), others=others)
+
+
+def _status_line(root: Section) -> Mapping[str, Any] | None:
+    status_line = root.table("StatusLine")
+    if Section(status_line, "StatusLine", root.findings).boolean("enabled", default=False):
+        root.findings.warn("StatusLine", "is enabled, but is not supported yet and has no effect")
+    return status_line or None
+
+
+def _warn_of_repeated(value: Any, path: str, findings: Findings) -> None:
+    if isinstance(value, Table):
+        for key in value.repeated:
+            findings.warn(joined(path, key), "is written more than once; the last one counts")
+    entries = value.items() if isinstance(value, dict) else ()
+    for key, entry in entries:
+        _warn_of_repeated(entry, joined(path, key), findings)
+    if isinstance(value, list):
+        for index, entry in enumerate(value):
+            _warn_of_repeated(entry, f"{path}[{index}]", findings)
+
+
+def _mode_of(path: Path) -> int:
+    return path.stat().st_mode & 0o777

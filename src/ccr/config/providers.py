@@ -1,0 +1,161 @@
+"""``Providers[]``: who is called, with which key, for which models, through which steps."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ccr.config.address import is_loopback
+from ccr.config.findings import quoted, shape
+from ccr.config.model import Provider, Step
+from ccr.config.section import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ccr.config.findings import Findings
+    from ccr.config.model import Secret
+
+KEYS = ("name", "api_base_url", "api_key", "models", "transformer")
+UNSUPPORTED = ("tokenizer",)
+NOT_IN_A_NAME = re.compile(r"[\x00-\x20\x7f,/]")
+NOT_IN_A_MODEL = re.compile(r"[\x00-\x1f\x7f]")
+NOT_IN_A_URL = re.compile(r"[^\x21-\x7e]")
+URL_FORM = "a full https URL with the path of the endpoint (http only on this machine), without credentials"
+
+
+def providers_from(
+    root: Section, check_step: Callable[[Step], object] | None, inherited: Mapping[str, Mapping[str, Any]]
+) -> tuple[Provider, ...]:
+    """Read ``Providers`` (or ``providers``).
+
+    check_step: raises ValueError with a sentence on a step that cannot be built.
+    inherited: options of a step by its name, below those of its use.
+    """
+    key = "Providers" if root.values.get("Providers") is not None else "providers"
+    entries = root.entries(key, of="providers")
+    if not entries and not root.values.get(key):
+        root.problem("Providers", shape(root.values.get(key)), "a list with at least one provider")
+    found_providers: dict[str, Provider] = {}
+    for path, entry in entries:
+        if not isinstance(entry, dict):
+            root.findings.problem(path, shape(entry), "an object with " + ", ".join(KEYS))
+            continue
+        provider = _provider(
+            Section(entry, path, root.findings), StepReader(root.findings, check_step, inherited)
+        )
+        if provider.name.lower() in found_providers:
+            root.findings.problem(
+                f"{path}.name", f"{quoted(provider.name)} a second time", "a name of its own"
+            )
+        elif provider.name:
+            found_providers[provider.name.lower()] = provider
+    return tuple(found_providers.values())
+
+
+def _provider(section: Section, steps: StepReader) -> Provider:
+    section.warn_of_unknown(KEYS, unsupported=UNSUPPORTED)
+    name = section.text("name") or ""
+    if not name or NOT_IN_A_NAME.search(name):
+        section.problem("name", quoted(section.values.get("name")), "a name without spaces, commas, slashes")
+    url = _url(section)
+    models = _models(section)
+    chain = Section(section.table("transformer"), section.at("transformer"), section.findings)
+    chain.warn_of_unknown(("use", *models))
+    return Provider(
+        name=name,
+        url=url,
+        api_key=_api_key(section, is_local=is_loopback(urlsplit(url).hostname or "")),
+        models=models,
+        steps=steps.read(chain),
+        model_steps={
+            model: steps.read(Section(chain.table(model), chain.at(model), section.findings))
+            for model in models
+            if chain.values.get(model) is not None
+        },
+    )
+
+
+def _api_key(section: Section, *, is_local: bool) -> Secret | None:
+    value = section.values.get("api_key")
+    is_empty = value is None or (isinstance(value, str) and not value.strip())
+    if is_empty and not (is_local and value is None):
+        section.problem("api_key", shape(value), "the key of the endpoint, or $VARIABLE")
+    return section.secret("api_key")
+
+
+def _url(section: Section) -> str:
+    """Return the URL, empty after a problem; a wrong one is never quoted: people paste keys into it."""
+    text = section.text("api_base_url")
+    fault = shape(section.values.get("api_base_url")) if text is None else _fault_of_url(text)
+    if fault:
+        section.problem("api_base_url", fault, URL_FORM)
+        return ""
+    return str(text)
+
+
+def _fault_of_url(text: str) -> str | None:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "a URL that cannot be read"
+    faults = {
+        "characters that a URL cannot hold": NOT_IN_A_URL.search(text) is not None,
+        "a text without https:// at its start": parts.scheme not in ("http", "https"),
+        "a URL without a host": not host,
+        "a URL with credentials": "@" in parts.netloc,
+        "a URL with a #fragment": "#" in text,
+        "a host without a path": parts.path in ("", "/"),
+        "http to another machine": parts.scheme == "http" and not is_loopback(host or ""),
+    }
+    return next((fault for fault, is_there in faults.items() if is_there), None)
+
+
+def _models(section: Section) -> tuple[str, ...]:
+    entries = section.entries("models", of="model names")
+    if not entries and not section.values.get("models"):
+        section.problem("models", shape(section.values.get("models")), "a list with at least one model name")
+    models: dict[str, str] = {}
+    for path, entry in entries:
+        if not isinstance(entry, str) or not entry.strip() or NOT_IN_A_MODEL.search(entry):
+            section.findings.problem(path, quoted(entry), "the name of a model")
+        elif entry.strip().lower() in models:
+            section.findings.warn(path, f"names {quoted(entry)} a second time and has no effect")
+        else:
+            models[entry.strip().lower()] = entry.strip()
+    return tuple(models.values())
+
+
+@dataclass(frozen=True)
+class StepReader:
+    """Reads the ``use`` lists; see `providers_from` for the fields."""
+
+    findings: Findings
+    check_step: Callable[[Step], object] | None
+    inherited: Mapping[str, Mapping[str, Any]]
+
+    def read(self, chain: Section) -> tuple[Step, ...]:
+        """Return the steps of ``chain.use`` in order, without those that have problems."""
+        steps = (self._step(path, entry) for path, entry in chain.entries("use", of="transformer names"))
+        return tuple(step for step in steps if step is not None)
+
+    def _step(self, path: str, entry: Any) -> Step | None:
+        name, options = entry, dict[str, Any]()
+        if isinstance(entry, list) and 1 <= len(entry) <= 2:
+            name, options = entry[0], entry[1] if len(entry) == 2 else {}
+        if not isinstance(name, str) or not name.strip() or not isinstance(options, dict):
+            self.findings.problem(path, shape(entry), 'a name, or ["name", {options}]')
+            return None
+        step = Step(name=name.strip(), options={**self.inherited.get(name.strip(), {}), **options})
+        try:
+            if self.check_step is not None:
+                self.check_step(step)
+        except ValueError as error:
+            found, _, allowed = str(error).partition("; ")
+            allowed = allowed.removeprefix("allowed: ")
+            self.findings.problem(path, found, allowed or "options this transformer knows")
+            return None
+        return step
