@@ -23,7 +23,7 @@ _SERVER_TOOL_BLOCKS = ("server_tool_use", "mcp_tool_use")
 
 def has_value(raw: Raw) -> bool:
     """Whether an opaque field says anything: it is there, and neither null nor empty."""
-    return bool(raw) and bytes(raw) not in _WITHOUT_VALUE
+    return bool(raw) and bytes(raw).translate(None, b" \t\r\n") not in _WITHOUT_VALUE
 
 
 def is_blank(text: str | None) -> bool:
@@ -163,8 +163,8 @@ def _part_from_foreign_block(block: Block, rules: Rules) -> ContentPart:
         rules.add(RequestRule.SERVER_TOOL_BLOCK_AS_TEXT)
         return text_part(f"[{block.type}]\n{_inner_text(block.content)}")
     rules.add(RequestRule.UNKNOWN_BLOCK_AS_NOTE)
-    inner = block.text or _inner_text(block.content)
-    return text_part(f"[content of type {block.type!r}]" + (f"\n{inner}" if inner else ""))
+    details = (block.text, block.thinking, _inner_text(block.content), checked_text(block.input))
+    return text_part("\n".join([f"[content of type {block.type!r}]", *filter(None, details)]))
 
 
 def _inner_text(content: str | list[Block] | Block | None) -> str:

@@ -1,0 +1,165 @@
+"""The ``thinking`` parameter by model, by limit and by history."""
+
+from __future__ import annotations
+
+import pytest
+
+from ccr.protocol.traits import ModelTraits
+from tests.protocol.chat_requests import (
+    ADAPTIVE,
+    BOTH,
+    BUDGET,
+    GPT,
+    PLAIN_CLAUDE,
+    Json,
+    assistant,
+    converted,
+    thinking,
+    tool_result,
+    tool_use,
+    user,
+    with_messages,
+)
+
+ENABLED = {"type": "enabled", "budget_tokens": 4000}
+REASONING = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm", "signature": "sig"}]}
+
+
+def enabled(budget_tokens: int) -> Json:
+    return {"type": "enabled", "budget_tokens": budget_tokens}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "traits", "sent", "rules"),
+    [
+        (None, BUDGET, None, ()),
+        ({"type": "disabled"}, BUDGET, None, ()),
+        ({"type": "disabled"}, BOTH, None, ()),
+        ({"type": "disabled"}, ADAPTIVE, None, ("thinking_disabled_dropped",)),
+        ({"type": "disabled"}, PLAIN_CLAUDE, None, ()),
+        ({"type": "dreaming"}, ADAPTIVE, None, ("thinking_dropped",)),
+        (ENABLED, PLAIN_CLAUDE, None, ("thinking_dropped",)),
+        (ENABLED, GPT, None, ("thinking_dropped",)),
+        (ENABLED, BUDGET, ENABLED, ()),
+        (ENABLED, BOTH, ENABLED, ()),
+        (ENABLED, ADAPTIVE, {"type": "adaptive"}, ("thinking_enabled_as_adaptive",)),
+        (enabled(12), BUDGET, enabled(1024), ("thinking_budget_clamped",)),
+        (enabled(90_000), BUDGET, enabled(7999), ("thinking_budget_clamped",)),
+        ({"type": "enabled"}, BUDGET, enabled(7999), ("thinking_budget_clamped",)),
+        (ENABLED | {"display": "omitted"}, BUDGET, ENABLED, ("thinking_display_dropped",)),
+        (
+            ENABLED | {"display": "omitted"},
+            ADAPTIVE,
+            {"type": "adaptive", "display": "omitted"},
+            ("thinking_enabled_as_adaptive",),
+        ),
+        ({"type": "adaptive"}, ADAPTIVE, {"type": "adaptive"}, ()),
+        ({"type": "adaptive"}, BOTH, {"type": "adaptive"}, ()),
+        (
+            {"type": "adaptive", "display": "summarized"},
+            BOTH,
+            {"type": "adaptive", "display": "summarized"},
+            (),
+        ),
+        (
+            {"type": "adaptive", "display": "updates"},
+            BOTH,
+            {"type": "adaptive", "display": "summarized"},
+            ("thinking_display_replaced",),
+        ),
+    ],
+)
+def test_kinds_of_thinking(
+    wanted: Json | None, traits: ModelTraits, sent: Json | None, rules: tuple[str, ...]
+) -> None:
+    result = converted(with_messages(user("a"), thinking=wanted), traits)
+    assert result.chat.get("thinking") == sent
+    assert result.rules == rules
+
+
+@pytest.mark.parametrize(
+    ("effort", "budget"),
+    [("low", 4000), ("medium", 10_000), ("high", 31_999), ("max", 31_999), (None, 31_999)],
+)
+def test_adaptive_thinking_becomes_a_budget_by_effort(effort: str | None, budget: int) -> None:
+    config = {"effort": effort} if effort else None
+    body = with_messages(user("a"), thinking={"type": "adaptive"}, output_config=config) | {
+        "max_tokens": 64_000
+    }
+    result = converted(body, BUDGET)
+    assert result.chat["thinking"] == enabled(budget)
+    assert "thinking_adaptive_as_enabled" in result.rules
+    assert "thinking_budget_clamped" not in result.rules
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "sent", "rules"),
+    [
+        (1024, None, ("thinking_off_for_max_tokens",)),
+        (1, None, ("thinking_off_for_max_tokens",)),
+        (1025, enabled(1024), ("thinking_budget_clamped",)),
+        (100_000, ENABLED, ("max_tokens_clamped",)),
+    ],
+)
+def test_the_budget_stays_below_max_tokens(
+    max_tokens: int, sent: Json | None, rules: tuple[str, ...]
+) -> None:
+    body = with_messages(user("a"), thinking=ENABLED) | {"max_tokens": max_tokens}
+    result = converted(body, BUDGET)
+    assert result.chat.get("thinking") == sent
+    assert result.rules == rules
+
+
+def test_without_any_limit_the_budget_is_the_clients() -> None:
+    body = {"model": "m", "messages": [user("a")], "thinking": ENABLED}
+    traits = ModelTraits(family="other", thinking=frozenset({"budget"}))
+    assert converted(body, traits).chat["thinking"] == ENABLED
+
+
+LOOP_WITHOUT_THINKING = [assistant(tool_use("t1")), user(tool_result("t1"))]
+LOOP_WITH_THINKING = [assistant(thinking(), tool_use("t1")), user(tool_result("t1"))]
+SECOND_STEP = [assistant(tool_use("t2")), user(tool_result("t2"))]
+SECOND_STEP_THINKING = [assistant(thinking(), tool_use("t2")), user(tool_result("t2"))]
+
+
+@pytest.mark.parametrize(
+    ("history", "is_on"),
+    [
+        ([user("a")], True),
+        ([user("a"), assistant("b"), user("c")], True),
+        ([user("a"), *LOOP_WITH_THINKING], True),
+        ([user("a"), *LOOP_WITHOUT_THINKING], False),
+        ([user("a"), *LOOP_WITH_THINKING, *SECOND_STEP], True),
+        ([user("a"), *LOOP_WITHOUT_THINKING, *SECOND_STEP_THINKING], False),
+        ([user("a"), *LOOP_WITHOUT_THINKING, assistant("done"), user("next")], True),
+        ([user("a"), assistant(tool_use("t")), user(tool_result("t"), "and a text")], False),
+        ([user("a"), assistant(thinking(), tool_use("t")), user(tool_result("t"), "and a text")], True),
+        ([user("a"), assistant("text first", tool_use("t")), user(tool_result("t"))], False),
+    ],
+)
+def test_a_budget_needs_a_tool_loop_that_began_with_thinking(history: list[Json], *, is_on: bool) -> None:
+    result = converted(with_messages(*history, thinking=ENABLED), BUDGET)
+    assert ("thinking" in result.chat) is is_on
+    assert ("thinking_off_for_history" in result.rules) is not is_on
+
+
+def test_adaptive_thinking_needs_nothing_of_the_history() -> None:
+    body = with_messages(user("a"), *LOOP_WITHOUT_THINKING, thinking={"type": "adaptive"})
+    assert converted(body, BOTH).chat["thinking"] == {"type": "adaptive"}
+
+
+def test_with_thinking_off_the_current_loop_holds_no_reasoning() -> None:
+    earlier = [assistant(thinking(), "b"), user("c")]
+    loop = [*LOOP_WITH_THINKING, assistant(thinking(), "d", tool_use("t2")), user(tool_result("t2"))]
+    result = converted(with_messages(user("a"), *earlier, *loop), BUDGET)
+    answers = [message for message in result.messages if message["role"] == "assistant"]
+    assert answers[0]["content"] == [REASONING, {"type": "text", "text": "b"}]
+    assert "content" not in answers[1]
+    assert answers[2]["content"] == [{"type": "text", "text": "d"}]
+    assert result.rules == ("thinking_history_dropped",)
+
+
+def test_models_that_only_think_adaptively_keep_all_reasoning() -> None:
+    result = converted(with_messages(user("a"), *LOOP_WITH_THINKING), ADAPTIVE)
+    assert result.messages[1]["content"] == [REASONING]
+    assert result.rules == ()
