@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from ccr.config.interpolate import FromEnvironment
 from ccr.errors import Problem
+from ccr.protocol.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-LIKE_A_TOKEN = re.compile(r"\bdapi[0-9a-f]|\bsk-|\beyJ|[A-Za-z0-9+_]{32,}|://[^/]*@")
+LIKE_A_SECRET = re.compile(r"[A-Za-z0-9+_]{32,}|://[^/]*@")
 SHOWN_CHARACTERS = 60
 
 
@@ -71,8 +72,8 @@ def quoted(value: Any) -> str:
     if isinstance(value, FromEnvironment):
         return f"{shape(value)} from the environment"
     if isinstance(value, str) and value.strip():
-        if LIKE_A_TOKEN.search(value):
-            return "a text that looks like a token"
+        if LIKE_A_SECRET.search(value) or redacted(value) != value:
+            return "a text that looks like a secret"
         return ascii(value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…")
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)

@@ -28,13 +28,14 @@ def local_key(paths: Paths, config: Config) -> Secret:
     if config.api_key is not None:
         return config.api_key
     try:
-        return _stored_key(paths) or _made_key(paths)
+        return stored_key(paths) or _made_key(paths)
     except OSError as error:
         reason = error.strerror or str(error)
         raise StartError(f"The key file {paths.key_file} cannot be used: {reason}.") from error
 
 
-def _stored_key(paths: Paths) -> Secret | None:
+def stored_key(paths: Paths) -> Secret | None:
+    """Return the generated key, None when none was made yet. Raises OSError, StartError."""
     try:
         data = read_private(paths.key_file)
     except FileNotFoundError:
@@ -57,7 +58,7 @@ def _made_key(paths: Paths) -> Secret:
     text = secrets.token_urlsafe(32)
     if create_private(paths.key_file, text.encode() + b"\n"):
         return Secret(text)
-    stored = _stored_key(paths)  # another process was first: its key counts
+    stored = stored_key(paths)  # another process was first: its key counts
     if stored is None:
         raise StartError(f"The key file {paths.key_file} vanished while it was read; try again.")
     return stored

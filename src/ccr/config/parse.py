@@ -1,8 +1,8 @@
 """From the bytes of config.json to plain values: JSON, with comments and trailing commas, else JSON5.
 
 The strict parser of the standard library comes first and serves nearly every file; comments and trailing
-commas are blanked out next (positions stay); the complete but slow JSON5 parser is imported only for the rest:
-single quotes, bare keys, hexadecimal numbers.
+commas are blanked out next (positions stay); the complete but slow JSON5 parser is imported only for the
+rest: single quotes, bare keys, hexadecimal numbers.
 """
 
 from __future__ import annotations

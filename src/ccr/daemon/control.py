@@ -1,0 +1,184 @@
+"""start, stop, restart: what the commands do to the serving process. Nothing here prints, nothing serves.
+
+A process is signalled only after `find_service` proved that it is ours, and through a descriptor of that
+process where the system has them, so that a reused pid cannot be hit in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ccr.config.keys import local_key, stored_key
+from ccr.config.load import load_config
+from ccr.daemon.identity import Found, find_service
+from ccr.daemon.process import is_alive
+from ccr.daemon.state import remove_state
+from ccr.errors import ConfigError, StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ccr.config.model import Config, Secret
+    from ccr.config.paths import Paths
+    from ccr.daemon.state import State
+
+START_WAIT_S = 15.0
+DRAIN_WAIT_S = 40.0
+"""Longer than the 30 s the service gives its streams to end."""
+POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class Started:
+    """A service that is proven to serve; ``is_new`` when this call started it."""
+
+    state: State
+    is_new: bool
+
+
+def start(
+    paths: Paths, environ: Mapping[str, str], config: Config, *, wait_s: float = START_WAIT_S
+) -> Started:
+    """Return the running service, started in the background when none runs.
+
+    config: for its key; all of it is checked again before a process is started. Raises StartError, ConfigError.
+    """
+    key = local_key(paths, config)
+    deadline = time.monotonic() + wait_s
+    is_new = False
+    while True:
+        found = find_service(paths, key)
+        if found.condition == "running" and found.state is not None:
+            return Started(found.state, is_new)
+        if found.condition == "other_key" and found.state is not None:
+            raise StartError(
+                f"ccr is running (process {found.state.pid}) with another key than the configuration has "
+                "now: run `ccr restart`."
+            )
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise StartError(f"ccr did not become healthy within {wait_s:.0f} s; see {paths.start_log}.")
+        if found.condition == "stopped":
+            is_new = _spawned(paths, environ, remaining)
+        else:
+            time.sleep(POLL_S)
+
+
+def _spawned(paths: Paths, environ: Mapping[str, str], wait_s: float) -> bool:
+    """Start a process; True when it serves, False when another one was first."""
+    from ccr.daemon.spawn import last_words, spawn  # these two are imported late: only a start needs them
+    from ccr.transformers.registry import build
+
+    load_config(paths, environ, check_step=build)
+    outcome = spawn(paths, environ, wait_s)
+    if outcome.word == "failed":
+        raise StartError(outcome.sentence)
+    if outcome.word in ("died", "late"):
+        what = "ended while starting" if outcome.word == "died" else f"was not ready within {wait_s:.0f} s"
+        raise StartError(f"The service {what}. The end of {paths.start_log}:\n{last_words(paths)}")
+    return outcome.word == "ready"
+
+
+def known_key(paths: Paths, environ: Mapping[str, str]) -> Secret | None:
+    """Return the key for commands that must work with a broken configuration; None when there is none."""
+    try:
+        config = load_config(paths, environ)
+    except (ConfigError, StartError):
+        config = None
+    if config is not None and config.api_key is not None:
+        return config.api_key
+    with contextlib.suppress(OSError, StartError):
+        return stored_key(paths)
+    return None
+
+
+def stop(
+    paths: Paths,
+    key: Secret | None,
+    *,
+    now: bool = False,
+    wait_s: float = DRAIN_WAIT_S,
+    on_signal: Callable[[State], None] | None = None,
+) -> State | None:
+    """End the service and wait until it is gone; return what was ended, None when none ran.
+
+    now: do not wait for open streams. on_signal: called once the signal is out.
+    Raises StartError when it cannot be identified or does not end.
+    """
+    found = _settled(paths, key)
+    if found.condition == "unknown":
+        raise StartError(
+            f"A process holds {paths.lock_file} but cannot be identified, so it was not signalled. "
+            f"If it hangs, find it with: fuser {paths.lock_file}"
+        )
+    state = found.state
+    if state is None:
+        remove_state(paths)  # a stale record, proven to be nobody's
+        return None
+    with _process(state.pid) as process:
+        if find_service(paths, key).state != state:
+            return None  # it ended meanwhile; the pid may be somebody else's by now
+        process.signal()
+        if on_signal is not None:
+            on_signal(state)
+        if now and not process.ends_within(POLL_S * 10):
+            process.signal()
+        if not process.ends_within(wait_s):
+            raise StartError(f"Process {state.pid} is still finishing requests; `ccr stop --now` cuts them.")
+    remove_state(paths, state.instance)
+    return state
+
+
+def _settled(paths: Paths, key: Secret | None, patience_s: float = 5.0) -> Found:
+    """Find the service; one that just starts is given the time to say who it is."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        found = find_service(paths, key)
+        if found.condition != "unknown" or time.monotonic() > deadline:
+            return found
+        time.sleep(POLL_S)
+
+
+class _Process:
+    """A process held on to: by a descriptor where the system has such, else by its pid."""
+
+    def __init__(self, pid: int, descriptor: int | None) -> None:
+        self._pid = pid
+        self._descriptor = descriptor
+
+    def signal(self) -> None:
+        """Ask the process to end; one that is gone needs no asking."""
+        with contextlib.suppress(ProcessLookupError):
+            if self._descriptor is not None:
+                signal.pidfd_send_signal(self._descriptor, signal.SIGTERM)
+            else:
+                os.kill(self._pid, signal.SIGTERM)
+
+    def ends_within(self, wait_s: float) -> bool:
+        """Wait for the end of the process; False when it lives on."""
+        if self._descriptor is not None:
+            return bool(select.select([self._descriptor], [], [], wait_s)[0])
+        deadline = time.monotonic() + wait_s
+        while is_alive(self._pid):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_S)
+        return True
+
+
+@contextlib.contextmanager
+def _process(pid: int) -> Iterator[_Process]:
+    descriptor = None
+    with contextlib.suppress(OSError, AttributeError):  # not on this system, or gone already
+        descriptor = os.pidfd_open(pid)
+    try:
+        yield _Process(pid, descriptor)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

@@ -1,0 +1,78 @@
+"""Starting the serving process in the background and hearing how that went.
+
+Imported only when there is something to start: ``subprocess`` costs more than a status query.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from ccr.config.private import FILE_MODE, make_private_folder
+from ccr.daemon.report import Outcome, await_outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ccr.config.paths import Paths
+
+START_LOG_BYTES = 1_000_000
+LAST_LINES = 12
+
+
+def spawn(paths: Paths, environ: Mapping[str, str], wait_s: float) -> Outcome:
+    """Start a serving process, detached from this one, and wait for its outcome.
+
+    The process gets the whole environment (the configuration may name any variable), the home folder as its
+    working directory, and the start log as stdout and stderr. One that is late is ended. Raises OSError.
+    """
+    make_private_folder(paths.home)
+    make_private_folder(paths.log_dir)
+    reading, writing = os.pipe()
+    try:
+        with contextlib.closing(os.fdopen(_start_log(paths), "ab")) as log:
+            try:
+                command = [sys.executable, "-P", "-m", "ccr.daemon", "--background", "--report", str(writing)]
+                subprocess.run(  # noqa: S603 - our own interpreter and module; returns at once, the child detaches
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=paths.home,
+                    env={**environ, "CCR_HOME": str(paths.home)},
+                    pass_fds=[writing],
+                    start_new_session=True,
+                    check=False,
+                )
+            finally:
+                os.close(writing)
+        outcome = await_outcome(reading, wait_s)
+    finally:
+        os.close(reading)
+    if outcome.word == "late" and outcome.pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(
+                outcome.pid, signal.SIGTERM
+            )  # the pipe is open, so this pid is still the one that told it
+    return outcome
+
+
+def last_words(paths: Paths) -> str:
+    """Return the last lines of the start log."""
+    try:
+        lines = paths.start_log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+    except OSError:
+        return ""
+    return "\n".join("".join(c if c.isprintable() else " " for c in line) for line in lines)
+
+
+def _start_log(paths: Paths) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(paths.start_log, flags, FILE_MODE)
+    if os.fstat(descriptor).st_size > START_LOG_BYTES:
+        os.ftruncate(descriptor, 0)
+    return descriptor

@@ -1,0 +1,81 @@
+"""``ccr code``: the service is running and proven ours, then this process becomes ``claude``.
+
+No shell, no child, no copy of the arguments: exit code and signals are claude's own. No file of the person's is
+written. The key goes through the environment only, never into an argument that others could list.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from ccr.config.load import load_config
+from ccr.daemon.control import start
+from ccr.errors import StartError
+from ccr.launcher.environment import Target, claude_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ccr.config.model import Config, Secret
+    from ccr.config.paths import Paths
+
+INSTALL = "npm install -g @anthropic-ai/claude-code"
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+
+
+def launch(paths: Paths, environ: Mapping[str, str], arguments: Sequence[str]) -> NoReturn:
+    """Become ``claude`` with ``arguments`` untouched. Raises StartError, ConfigError."""
+    from ccr.config.keys import local_key
+
+    config = load_config(paths, environ)
+    program = claude_program(config, environ)
+    started = start(paths, environ, config)  # returns only what has proven to hold the key
+    target = target_of(config, started.state.address, local_key(paths, config))
+    environment = claude_environment(environ, target)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execve(program, [program, *arguments], environment)  # noqa: S606 - that is the purpose; no shell
+    except OSError as error:
+        message = f"{program} cannot be run: {error.strerror}."
+        raise StartError(message, exit_code=NOT_EXECUTABLE) from error
+
+
+def target_of(config: Config, base_url: str, key: Secret) -> Target:
+    """Return what the client is to know of the service and of the default route's model."""
+    from ccr.catalog.lookup import traits_of  # imported late: the table of models is read only for this
+
+    model = config.router.default.partition(",")[2] if config.router.default else None
+    return Target(
+        base_url=base_url,
+        key=key,
+        model=model,
+        context_tokens=traits_of(model).context_tokens if model else None,
+        api_timeout_s=config.api_timeout_s,
+    )
+
+
+def claude_program(config: Config, environ: Mapping[str, str]) -> str:
+    """Return the program: ``CLAUDE_PATH`` of the configuration, of the environment, else ``claude`` on PATH.
+
+    Raises StartError (exit code 127) with the command that installs it.
+    """
+    chosen = config.claude_path or environ.get("CLAUDE_PATH", "").strip()
+    if chosen and environ.get("HOME") and chosen.startswith("~/"):
+        chosen = str(Path(environ["HOME"]) / chosen[2:])
+    found = program_on_path(chosen or "claude", environ)
+    if found is None:
+        where = f"CLAUDE_PATH {chosen!r} is no program" if chosen else "Claude Code is not installed"
+        raise StartError(f"{where}; install it with: {INSTALL}", exit_code=NOT_FOUND)
+    return found
+
+
+def program_on_path(name: str, environ: Mapping[str, str]) -> str | None:
+    """Return the file that ``name`` starts, None when there is none."""
+    folders = [""] if "/" in name else os.get_exec_path(dict(environ))
+    candidates = (os.path.join(folder, name) for folder in folders)  # noqa: PTH118 - keeps "./x" as it is
+    return next((path for path in candidates if Path(path).is_file() and os.access(path, os.X_OK)), None)
