@@ -129,9 +129,10 @@ def test_an_unknown_claude_is_taken_for_the_newest_of_its_kind(name: str, like: 
 def test_models_of_other_vendors_are_plain_chat_models(name: str, family: str, *, takes_images: bool) -> None:
     traits = traits_of(name)
     assert (traits.family, traits.takes_images) == (family, takes_images)
-    assert not (
-        traits.takes_cache_control or traits.takes_documents or traits.thinking or traits.takes_effort
-    )
+    assert not traits.takes_cache_control
+    assert not traits.takes_documents
+    assert not traits.takes_effort
+    assert not traits.thinking
 
 
 def test_images_and_documents_of_claude() -> None:
