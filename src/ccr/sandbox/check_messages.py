@@ -16,9 +16,9 @@ from ccr.sandbox.refusals import (
     NO_PREFILL,
     refuse,
     refuse_extra,
+    refuse_misplaced_thinking,
     refuse_orphan,
     refuse_unanswered,
-    refuse_without_thinking,
     require_list,
     require_object,
     require_string,
@@ -49,8 +49,7 @@ def check_messages(value: object, rules: ModelRules, thinking: str) -> None:
         refuse('messages: first message must use the "user" role')
     _check_results(spoken)
     _check_end(spoken[-1], rules)
-    if thinking == "enabled":
-        _check_starts_with_thinking(spoken)
+    _check_thinking_turns(spoken, thinking)
 
 
 def native_index(messages: list[dict[str, Any]], position: int) -> int:
@@ -136,14 +135,21 @@ def _check_end(last: dict[str, Any], rules: ModelRules) -> None:
         refuse("messages: final assistant content cannot end with trailing whitespace")
 
 
-def _check_starts_with_thinking(messages: list[dict[str, Any]]) -> None:
-    """Refuse a tool loop whose last assistant turn does not start with its reasoning (``enabled`` only)."""
-    position = max((i for i, message in enumerate(messages) if message["role"] == "assistant"), default=None)
-    if position is None or not messages[position].get("tool_calls"):
-        return
-    content = messages[position].get("content")
-    found = "tool_use" if content is None else "text"
-    if isinstance(content, list) and content[0]["type"] == "reasoning":
-        return
-    turn = native_index(messages, position)
-    refuse_without_thinking(turn, found)
+def _check_thinking_turns(messages: list[dict[str, Any]], thinking: str) -> None:
+    """Refuse thinking where it may not be, or none where it must be: see ``refuse_misplaced_thinking``."""
+    for position, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        kinds = _kinds_in(message)
+        in_loop = "tool_use" in kinds and all(
+            later["role"] != "assistant" for later in messages[position + 1 :]
+        )
+        refuse_misplaced_thinking(native_index(messages, position), kinds, thinking, in_loop=in_loop)
+
+
+def _kinds_in(message: dict[str, Any]) -> list[str]:
+    """Return the kinds of blocks an assistant message holds, as the model reads them."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [] if content is None else [{"type": "text"}]
+    kinds = ["thinking" if part["type"] == "reasoning" else "text" for part in parts]
+    return kinds + ["tool_use"] * len(message.get("tool_calls") or ())

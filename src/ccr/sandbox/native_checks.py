@@ -26,8 +26,8 @@ from ccr.sandbox.refusals import (
     coded,
     refuse,
     refuse_extra,
+    refuse_misplaced_thinking,
     refuse_tag,
-    refuse_without_thinking,
     require_list,
     require_object,
     require_string,
@@ -182,15 +182,10 @@ def _check_messages(value: object, rules: ModelRules, thinking: str) -> None:
     check_pairs(messages)
     if messages[-1]["role"] == "assistant" and not rules.prefill:
         refuse(NO_PREFILL)
-    if thinking == "enabled":
-        _check_starts_with_thinking(messages)
-
-
-def _check_starts_with_thinking(messages: list[dict[str, Any]]) -> None:
-    position = max((i for i, message in enumerate(messages) if message["role"] == "assistant"), default=0)
-    content = messages[position]["content"]
-    if isinstance(content, str) or not any(block["type"] == "tool_use" for block in content):
-        return
-    found = content[0]["type"]
-    if found not in {"thinking", "redacted_thinking"}:
-        refuse_without_thinking(position, found)
+    for index, message in enumerate(messages):
+        if message["role"] == "assistant":
+            kinds = (
+                ["text"] if isinstance(message["content"], str) else [b["type"] for b in message["content"]]
+            )
+            is_last = all(later["role"] == "user" for later in messages[index + 1 :])
+            refuse_misplaced_thinking(index, kinds, thinking, in_loop=is_last and "tool_use" in kinds)

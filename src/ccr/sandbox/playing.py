@@ -144,6 +144,8 @@ def _error_event(fault: Fault, part: Part) -> bytes:
 
 
 def _raw_event(text: str, part: Part, name: str = "content_block_delta") -> bytes:
+    if not part.is_stream:
+        return text.encode()
     event = f"event: {name}\n" if part.is_anthropic else ""
     return f"{event}data: {text}\n\n".encode()
 

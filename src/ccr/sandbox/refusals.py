@@ -80,6 +80,7 @@ def require_string(where: str, value: object) -> str:
     return value
 
 
+THINKING = frozenset({"thinking", "redacted_thinking"})
 NO_PREFILL = (
     "This model does not support assistant message prefill. The conversation must end with a user message."
 )
@@ -109,9 +110,24 @@ def refuse_unanswered(turn: int, call_ids: list[str]) -> None:
         )
 
 
-def refuse_without_thinking(turn: int, found: str) -> NoReturn:
-    """Refuse a turn in a tool loop that starts with something else than thinking."""
-    refuse(
-        f"messages.{turn}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{found}`. "
-        "When `thinking` is enabled, a final `assistant` message must start with a thinking block."
-    )
+def refuse_misplaced_thinking(turn: int, kinds: list[str], thinking: str, *, in_loop: bool) -> None:
+    """Refuse an assistant turn by the kinds of its blocks, in order.
+
+    No turn may end in thinking. The turn of a tool loop still going on (``in_loop``) must start with thinking
+    when a budget is given, and must hold none when thinking is off.
+    """
+    if kinds[-1] in THINKING:
+        refuse(f"messages.{turn}: The final block in an assistant message cannot be `{kinds[-1]}`.")
+    if not in_loop:
+        return
+    if thinking == "enabled" and kinds[0] not in THINKING:
+        refuse(
+            f"messages.{turn}.content.0.type: Expected `thinking` or `redacted_thinking`, "
+            f"but found `{kinds[0]}`. "
+            "When `thinking` is enabled, a final `assistant` message must start with a thinking block."
+        )
+    if thinking == "disabled" and not THINKING.isdisjoint(kinds):
+        refuse(
+            f"messages.{turn}.content.0.type: When `thinking` is disabled, an `assistant` message in the "
+            "final position cannot contain `thinking`."
+        )

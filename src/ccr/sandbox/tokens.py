@@ -16,11 +16,12 @@ from ccr.sandbox.script import Usage
 
 CHARS_PER_TOKEN = 4
 IMAGE_TOKENS = 1_600
+MEDIA = frozenset({"image", "image_url", "file", "document"})
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One part of the prompt: size, what it says (``cache_control`` aside), whether it ends a cached prefix."""
+    """One part of the prompt: size, words (``cache_control`` aside), whether it ends a cached prefix."""
 
     tokens: int
     text: str
@@ -81,14 +82,16 @@ def _content_of(message: dict[str, Any]) -> object:
 
 
 def _piece(value: Any) -> Piece:
-    if not isinstance(value, dict):
-        text = json.dumps(value)
-        return Piece(_tokens(text), text, is_breakpoint=False)
-    bare = {key: item for key, item in value.items() if key != "cache_control"}
-    text = json.dumps(bare, sort_keys=True)
-    is_media = value.get("type") in {"image", "image_url", "file", "document"}
-    return Piece(IMAGE_TOKENS if is_media else _tokens(text), text, "cache_control" in value)
+    bare = {k: v for k, v in value.items() if k != "cache_control"} if isinstance(value, dict) else value
+    is_breakpoint = isinstance(value, dict) and "cache_control" in value
+    return Piece(_tokens_of(bare), json.dumps(bare, sort_keys=True), is_breakpoint)
 
 
-def _tokens(text: str) -> int:
-    return len(text) // CHARS_PER_TOKEN + 1
+def _tokens_of(value: Any) -> int:
+    """Return the estimated tokens of a part; media have one price, also inside tool results."""
+    if isinstance(value, dict):
+        if value.get("type") in MEDIA:
+            return IMAGE_TOKENS
+        if value.get("type") == "tool_result" and isinstance(value.get("content"), list):
+            return sum(map(_tokens_of, value["content"]))
+    return len(json.dumps(value)) // CHARS_PER_TOKEN + 1

@@ -114,7 +114,7 @@ class Workspace:
         application = web.Application(client_max_size=64 * 1024 * 1024)
         self.add_routes(application.router)
         self._runner = web.AppRunner(
-            application, handler_cancellation=True, access_log=None, shutdown_timeout=0
+            application, handler_cancellation=True, access_log=None, shutdown_timeout=0.01
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, self.port)
