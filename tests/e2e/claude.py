@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -55,7 +56,16 @@ class Session:
                     names.setdefault(block[key], f"tool-{len(names)}")
         for name, neutral in names.items():
             text = text.replace(json.dumps(name), json.dumps(neutral))
-        return list(json.loads(text))
+        return sorted_results(json.loads(text))
+
+
+def sorted_results(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put neighbouring tool results into the order of their calls: the client sends them as they complete."""
+    found: list[dict[str, Any]] = []
+    for is_result, group in itertools.groupby(blocks, lambda block: block["type"] == "tool_result"):
+        neighbours = list(group)
+        found += sorted(neighbours, key=lambda b: str(b["tool_use_id"])) if is_result else neighbours
+    return found
 
 
 def environment(folder: Path, **extra: str) -> dict[str, str]:

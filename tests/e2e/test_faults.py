@@ -1,0 +1,107 @@
+"""What the person at the real client sees when something goes wrong behind or in front of ccr."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ccr.sandbox import Fault, Script, ToolCall, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.conftest import Service
+
+pytestmark = pytest.mark.e2e
+RUN = ToolCall("Bash", {"command": "echo ran >> runs", "description": "run it"})
+
+
+def test_a_stream_cut_in_the_middle_of_a_text_is_asked_again(serve: Callable[..., Service]) -> None:
+    service = serve(Script(turns=[Turn(text="A long answer that is cut.", fault=Fault(kind="cut", at=3))]))
+    session = service.claude("talk")
+    assert session.exit_code == 0, session.text
+    assert session.text == "A long answer that is cut."
+    first, second = service.chats()
+    assert first["stream"] is True
+    assert not second.get("stream"), "the client repeats without streaming"
+
+
+def test_a_stream_cut_in_a_tool_call_runs_the_command_once(serve: Callable[..., Service]) -> None:
+    service = serve(
+        Script(turns=[Turn(text="Now.", tools=[RUN], fault=Fault(kind="cut", at=5)), Turn(text="DONE")])
+    )
+    session = service.claude("do it")
+    assert session.exit_code == 0, session.text
+    assert (session.folder / "runs").read_text() == "ran\n"
+
+
+def test_an_error_inside_the_stream_is_not_taken_for_an_answer(serve: Callable[..., Service]) -> None:
+    service = serve(Script(turns=[Turn(text="Part of an answer.", fault=Fault(kind="error_event", at=3))]))
+    session = service.claude("talk")
+    assert session.exit_code == 0, session.text
+    assert session.text == "Part of an answer."
+    assert len(service.chats()) == 2
+
+
+@pytest.mark.parametrize("retry_after", ["1", None])
+def test_a_rate_limit_is_waited_for(serve: Callable[..., Service], retry_after: str | None) -> None:
+    fault = Fault(kind="status", status=429, retry_after=retry_after)
+    service = serve(Script(turns=[Turn(text="after the limit", fault=fault)]))
+    session = service.claude("talk")
+    assert session.exit_code == 0, session.text
+    assert session.text == "after the limit"
+    assert service.statuses() == [429, 200]
+
+
+def test_an_overflow_ends_in_the_words_the_client_knows(serve: Callable[..., Service]) -> None:
+    body = {"error_code": "BAD_REQUEST", "message": "Input is too long for requested model."}
+    fault = Fault(kind="status", status=400, body=body, times=99)
+    session = serve(Script(turns=[Turn(text="never", fault=fault)])).claude("talk")
+    assert session.exit_code == 1
+    assert session.result["terminal_reason"] == "prompt_too_long"
+
+
+def test_a_wrong_local_key_is_refused_at_once(serve: Callable[..., Service]) -> None:
+    service = serve(Script(turns=[Turn(text="never")]))
+    session = service.claude("talk", ANTHROPIC_AUTH_TOKEN="wrong", CLAUDE_CODE_MAX_RETRIES="10")
+    assert session.exit_code == 1
+    assert "403" in session.text
+    assert "ccr code" in session.text
+    assert service.chats() == []
+
+
+def test_a_refused_provider_token_names_the_provider(serve: Callable[..., Service]) -> None:
+    fault = Fault(
+        kind="status", status=403, body={"error_code": "403", "message": "Invalid access token."}, times=99
+    )
+    service = serve(Script(turns=[Turn(text="never", fault=fault)]))
+    session = service.claude("talk", CLAUDE_CODE_MAX_RETRIES="10")
+    assert session.exit_code == 1
+    assert "403" in session.text
+    assert "databricks" in session.text
+    assert len(service.chats()) == 1, "a definitive refusal is not repeated"
+
+
+def test_an_unknown_model_is_named_with_what_there_is(serve: Callable[..., Service]) -> None:
+    service = serve(Script(turns=[Turn(text="never")]))
+    session = service.claude("talk", model="databricks,no-such-model", CLAUDE_CODE_MAX_RETRIES="10")
+    assert session.exit_code == 1
+    assert "no-such-model" in session.text
+    assert "databricks-claude-sonnet-4-5" in session.text
+
+
+def test_a_dead_workspace_is_named(serve: Callable[..., Service]) -> None:
+    service = serve(Script(turns=[Turn(text="never")]))
+    service.lose_workspace()
+    session = service.claude("talk")
+    assert session.exit_code == 1
+    assert "502" in session.text
+    assert "databricks" in session.text
+
+
+def test_a_login_page_is_not_a_riddle(serve: Callable[..., Service]) -> None:
+    fault = Fault(kind="html", status=200, times=99)
+    session = serve(Script(turns=[Turn(text="never", fault=fault)])).claude("talk")
+    assert session.exit_code == 1
+    assert "web page" in session.text

@@ -1,0 +1,269 @@
+"""Sessions of the published client through a real ccr process, on the strict sandbox.
+
+What the sandbox would refuse shows as an error in the client. What ccr would lose shows in the transcript,
+which is compared with the same session run directly against an Anthropic-format server with the same script.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ccr.sandbox import AnthropicFake, Script, ToolCall, Turn, Usage, Wire, WorkspaceThread
+from tests.e2e import claude
+from tests.e2e.material import pdf, png
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.e2e.conftest import Service
+
+pytestmark = pytest.mark.e2e
+OLD, MIDDLE, NEW, SMALL = (
+    "databricks-claude-sonnet-4-5",
+    "databricks-claude-sonnet-4-6",
+    "databricks-claude-opus-4-8",
+    "databricks-claude-haiku-4-5",
+)
+
+
+@dataclass(frozen=True)
+class Story:
+    """One session: what the model says, the files that lie there, what must lie there afterwards."""
+
+    turns: tuple[Turn, ...]
+    model: str = OLD
+    before: dict[str, bytes] = field(default_factory=dict)
+    after: dict[str, str] = field(default_factory=dict)
+    answer: str = "DONE"
+
+
+def bash(command: str) -> ToolCall:
+    """A call of the client's Bash tool."""
+    return ToolCall("Bash", {"command": command, "description": "run it"})
+
+
+DONE = Turn(text="DONE")
+UNICODE = "größe = 'naïve ☕ 🚀'\n\tzweite Zeile \\d+\\n\n"
+STORIES = {
+    "text": Story(
+        (Turn(text='Hello from the workspace, with ünïcode ☕ and "quotes".'),),
+        answer='Hello from the workspace, with ünïcode ☕ and "quotes".',
+    ),
+    "bash": Story(
+        (Turn(text="I run it.", tools=[bash("echo hi > out.txt; cat out.txt")]), DONE),
+        after={"out.txt": "hi\n"},
+    ),
+    "failing tool": Story((Turn(tools=[bash("echo oops; exit 3")]), DONE)),
+    "parallel tools": Story(
+        (
+            Turn(
+                text="Three at once.",
+                tools=[
+                    bash("sleep 0.3; echo one > 1"),
+                    bash("echo two > 2"),
+                    ToolCall("Read", {"file_path": "a.png"}),
+                ],
+            ),
+            DONE,
+        ),
+        before={"a.png": png()},
+        after={"1": "one\n", "2": "two\n"},
+    ),
+    "write, read, edit": Story(
+        (
+            Turn(tools=[ToolCall("Write", {"file_path": "ä b.py", "content": UNICODE})]),
+            Turn(tools=[ToolCall("Read", {"file_path": "ä b.py"})]),
+            Turn(
+                tools=[
+                    ToolCall(
+                        "Edit", {"file_path": "ä b.py", "old_string": "naïve ☕", "new_string": "ça va 🎈"}
+                    )
+                ]
+            ),
+            Turn(tools=[ToolCall("Read", {"file_path": "not-there.txt"})]),
+            DONE,
+        ),
+        after={"ä b.py": UNICODE.replace("naïve ☕", "ça va 🎈")},
+    ),
+    "image": Story((Turn(tools=[ToolCall("Read", {"file_path": "a.png"})]), DONE), before={"a.png": png()}),
+    "pdf": Story((Turn(tools=[ToolCall("Read", {"file_path": "a.pdf"})]), DONE), before={"a.pdf": pdf()}),
+    "thinking over turns": Story(
+        (
+            Turn(thinking="First I look.", text="Looking.", tools=[bash("echo 1 > a")]),
+            Turn(thinking="Now the second.", tools=[bash("echo 2 > b")]),
+            Turn(thinking="All there.", text="DONE"),
+        ),
+        after={"a": "1\n", "b": "2\n"},
+    ),
+    "adaptive thinking": Story(
+        (Turn(thinking="Hm.", tools=[bash("echo 1 > a")]), Turn(thinking="Good.", text="DONE")),
+        model=MIDDLE,
+        after={"a": "1\n"},
+    ),
+    "redacted thinking": Story(
+        (Turn(redacted="secret thoughts", tools=[bash("echo 1 > a")]), Turn(redacted="more", text="DONE")),
+        after={"a": "1\n"},
+    ),
+    "newest family": Story(
+        (Turn(thinking="I see.", text="I run it.", tools=[bash("echo hi > out.txt")]), Turn(text="DONE")),
+        model=NEW,
+        after={"out.txt": "hi\n"},
+    ),
+    "small model": Story(
+        (Turn(tools=[bash("echo hi > out.txt")]), DONE), model=SMALL, after={"out.txt": "hi\n"}
+    ),
+    "tool search": Story(
+        (
+            Turn(tools=[ToolCall("ToolSearch", {"query": "select:TaskCreate"})]),
+            Turn(tools=[ToolCall("TaskCreate", {"subject": "a task", "description": "to do"})]),
+            DONE,
+        ),
+    ),
+    "arguments in single characters, two calls interleaved": Story(
+        (
+            Turn(
+                tools=[bash("echo one > 1"), bash("echo two > 2")],
+                wire=Wire(arguments="chars", interleave=True),
+            ),
+            DONE,
+        ),
+        after={"1": "one\n", "2": "two\n"},
+    ),
+    "arguments with a leading empty object": Story(
+        (Turn(text="Go.", tools=[bash("echo one > 1")], wire=Wire(arguments="braces_first")), DONE),
+        after={"1": "one\n"},
+    ),
+    "bytes cut anywhere": Story(
+        (
+            Turn(text="Größe ☕🚀", tools=[bash("echo ☕ > 1")], wire=Wire(split_bytes=3, newline="\r\n")),
+            DONE,
+        ),
+        after={"1": "☕\n"},
+    ),
+}
+
+
+def prepare(folder: Path, story: Story) -> None:
+    """Put the story's files into the working folder."""
+    (folder / "work").mkdir(parents=True, exist_ok=True)
+    for name, data in story.before.items():
+        (folder / "work" / name).write_bytes(data)
+
+
+def placed(turns: tuple[Turn, ...], folder: Path) -> list[Turn]:
+    """The turns with the file names of their calls made absolute, as the client's tools ask for."""
+    data = json.dumps(str(folder / "work"))[1:-1]
+    found = []
+    for turn in turns:
+        calls = [
+            ToolCall(call.name, {k: f"{data}/{v}" if k == "file_path" else v for k, v in call.input.items()})
+            for call in turn.tools
+            if isinstance(call.input, dict)
+        ]
+        fields: dict[str, Any] = {name: getattr(turn, name) for name in turn.__struct_fields__}
+        found.append(Turn(**{**fields, "tools": calls}))
+    return found
+
+
+def directly(story: Story, folder: Path) -> claude.Session:
+    """Run the story with the client talking straight to an Anthropic-format server."""
+    prepare(folder, story)
+    with WorkspaceThread(AnthropicFake(Script(turns=placed(story.turns, folder)))) as fake:
+        return claude.run(
+            [str(claude.PROGRAM)],
+            "do it",
+            folder,
+            arguments=("--model", story.model),
+            ANTHROPIC_BASE_URL=fake.url,
+            ANTHROPIC_AUTH_TOKEN=fake.token,
+        )
+
+
+def comparable(session: claude.Session) -> list[dict[str, Any]]:
+    """The transcript without what differs between two upstreams: signatures and redacted data."""
+    return [
+        {key: value for key, value in block.items() if key not in ("signature", "data")}
+        for block in session.transcript()
+    ]
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_session_is_the_same_as_without_ccr(name: str, serve: Callable[..., Service], tmp_path: Path) -> None:
+    story = STORIES[name]
+    prepare(tmp_path, story)
+    service = serve(Script(turns=placed(story.turns, tmp_path)))
+    session = service.claude("do it", model=story.model)
+    assert session.exit_code == 0, session.text + session.stderr
+    assert session.text == story.answer
+    assert set(service.statuses()) == {200}
+    assert len(service.chats()) == len(story.turns), "a request was repeated"
+    for file, content in story.after.items():
+        assert (session.folder / file).read_text() == content
+    assert comparable(session) == comparable(directly(story, tmp_path / "direct"))
+
+
+def test_usage_and_cache_figures_reach_the_client(serve: Callable[..., Service]) -> None:
+    usage = Usage(input=1200, output=34, cache_read=9000, cache_creation=800)
+    session = serve(Script(turns=[Turn(text="Hi", usage=usage)])).claude("hello")
+    assert session.usage["input_tokens"] == 1200
+    assert session.usage["output_tokens"] == 34
+    assert session.usage["cache_read_input_tokens"] == 9000
+    assert session.usage["cache_creation_input_tokens"] == 800
+
+
+def test_the_prompt_cache_is_hit_on_the_second_turn(serve: Callable[..., Service]) -> None:
+    session = serve(Script(turns=[Turn(tools=[bash("true")]), Turn(text="DONE")])).claude("do it")
+    assert session.usage["cache_read_input_tokens"] > 10_000
+
+
+def test_an_image_given_by_the_person_arrives(serve: Callable[..., Service]) -> None:
+    service = serve(Script(turns=[Turn(text="A red square.")]))
+    content = [
+        {"type": "text", "text": "What is this?"},
+        {
+            "type": "image",
+            "source": {"type": "base64", "media_type": "image/png", "data": b64encode(png()).decode()},
+        },
+    ]
+    line = json.dumps({"type": "user", "message": {"role": "user", "content": content}}) + "\n"
+    session = service.claude("", stdin=line, arguments=("--input-format", "stream-json"))
+    assert session.text == "A red square."
+    parts = service.chats()[0]["messages"][-1]["content"]
+    assert [part["image_url"]["url"] for part in parts if part["type"] == "image_url"] == [
+        "data:image/png;base64," + b64encode(png()).decode()
+    ]
+
+
+def test_web_search_tells_the_model_that_there_is_none(serve: Callable[..., Service]) -> None:
+    service = serve(
+        Script(
+            turns=[
+                Turn(tools=[ToolCall("ToolSearch", {"query": "select:WebSearch"})]),
+                Turn(tools=[ToolCall("WebSearch", {"query": "news of today"})]),
+                Turn(text="I cannot search the web here.", match="Perform a web search"),
+                Turn(text="DONE"),
+            ]
+        )
+    )
+    session = service.claude("search")
+    assert session.exit_code == 0, session.text
+    assert session.text == "DONE"
+    assert set(service.statuses()) == {200}
+
+
+def test_a_subagent_works(serve: Callable[..., Service]) -> None:
+    call = ToolCall("Agent", {"description": "look", "prompt": "say PONG", "subagent_type": "Explore"})
+    service = serve(
+        Script(
+            turns=[Turn(tools=[call], match="do it"), Turn(text="PONG", match="say PONG"), Turn(text="DONE")]
+        )
+    )
+    session = service.claude("do it", ANTHROPIC_DEFAULT_HAIKU_MODEL=SMALL)
+    assert session.exit_code == 0, session.text
+    assert set(service.statuses()) == {200}
