@@ -46,7 +46,7 @@ def thinking_from_request(
     if "budget" not in traits.thinking:
         rules.add(RequestRule.THINKING_ENABLED_AS_ADAPTIVE)
         return _adaptive(wanted, rules)
-    if not _loop_begins_with_reasoning(history):
+    if not _loop_allows_budget(history):
         rules.add(RequestRule.THINKING_OFF_FOR_HISTORY)
         return None
     return _enabled(wanted, request, max_tokens, rules)
@@ -97,9 +97,17 @@ def _enabled(
     return {"type": "enabled", "budget_tokens": clamped}
 
 
-def _loop_begins_with_reasoning(history: list[ChatMessage]) -> bool:
+def _loop_allows_budget(history: list[ChatMessage]) -> bool:
+    """Whether the tool loop still going on began with reasoning, and its last step did too.
+
+    Anthropic's documentation asks it of the first step, the refusal seen in the wild names the last one:
+    thinking stays on only where both readings are content.
+    """
     start = _loop_start(history)
-    return start is None or _has_reasoning(history[start])
+    if start is None:
+        return True
+    steps = [message for message in history[start:] if message["role"] == "assistant"]
+    return _has_reasoning(steps[0]) and _has_reasoning(steps[-1])
 
 
 def _loop_start(history: list[ChatMessage]) -> int | None:
