@@ -64,6 +64,7 @@ class Delta(msgspec.Struct):
 
     content: str | list[Part | str] | None = None
     tool_calls: list[ToolCall] | None = None
+    function_call: Function | None = None
     reasoning_content: str | None = None
     reasoning: Any = None
     refusal: str | None = None
@@ -85,6 +86,8 @@ class Chunk(msgspec.Struct):
     error: Any = None
     error_code: Any = None
     message: Any = None
+    is_repaired: bool = False
+    """Halves of surrogate pairs were replaced; set by the decoder, not by the upstream."""
 
     @property
     def is_error(self) -> bool:
@@ -127,9 +130,11 @@ def _decoded(decoder: msgspec.json.Decoder[C], data: bytes) -> C:
         if repaired == data:
             raise _not_json(error) from error
     try:
-        return decoder.decode(repaired)
+        answer = decoder.decode(repaired)
     except _INVALID as error:
         raise _not_json(error) from error
+    answer.is_repaired = True
+    return answer
 
 
 def _not_json(error: Exception) -> ProtocolError:

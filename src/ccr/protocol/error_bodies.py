@@ -79,8 +79,12 @@ class _Found:
         if not isinstance(value, dict) or not depth:
             return ""
         self._note(value)
-        for key in ("external_model_message", "error", "message", "error_message", "detail", "errors", "msg"):
-            message = self.message_in(value.get(key), depth - 1)
+        # An error that is an object says more than the message beside it; one that is a word says less.
+        error = value.get("error")
+        said = [value.get(key) for key in ("message", "error_message", "detail", "errors", "msg")]
+        said = [*said, error] if isinstance(error, str) else [error, *said]
+        for inner in (value.get("external_model_message"), *said):
+            message = self.message_in(inner, depth - 1)
             if message:
                 return message
         return ""

@@ -106,9 +106,7 @@ def upstream_error(
         wait_s = retry_after_s(headers, now=now)
         if wait_s is None:
             wait_s = _whole_seconds(said.retry_after_s)
-    return UpstreamError(
-        status, _sentence(f"{provider}, {model}: {_message(said, status)}"), retry_after_s=wait_s
-    )
+    return UpstreamError(status, f"{provider}, {model}: {_message(said, status)}", retry_after_s=wait_s)
 
 
 def error_in_answer(data: bytes, *, provider: str, model: str) -> UpstreamError:
@@ -199,7 +197,7 @@ def _redirect(status: int, headers: Mapping[str, str], provider: str) -> Upstrea
 def _not_an_answer(said: ErrorBody, provider: str) -> UpstreamError:
     what = "with nothing"
     if said.is_page:
-        what = f"with a web page ({said.message})" if said.message else "with a web page"
+        what = f"with a web page ({_message(said)})" if said.message else "with a web page"
     return UpstreamError(
         502,
         _sentence(
@@ -210,13 +208,12 @@ def _not_an_answer(said: ErrorBody, provider: str) -> UpstreamError:
     )
 
 
-def _message(said: ErrorBody, status: int) -> str:
-    message = said.message or "no message"
-    message = redacted(message).encode("utf-8", "replace")[:MAX_MESSAGE_BYTES].decode("utf-8", "ignore")
-    return f"{message} (web page, HTTP {status})" if said.is_page else message
+def _message(said: ErrorBody, status: int | None = None) -> str:
+    message = redacted(said.message).encode("utf-8", "replace")[:MAX_MESSAGE_BYTES].decode("utf-8", "ignore")
+    if status is None or (message and not said.is_page):
+        return message
+    return f"{message or 'no message'} (HTTP {status}{', a web page' if said.is_page else ''})"
 
 
-def _sentence(text: str, remedy: str = "") -> str:
-    if not remedy:
-        return text
+def _sentence(text: str, remedy: str) -> str:
     return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} {remedy}"

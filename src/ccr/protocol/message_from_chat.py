@@ -17,23 +17,23 @@ from ccr.protocol.stop_reasons import is_known_finish_reason, stop_reason_from_f
 from ccr.protocol.stream_blocks import Blocks
 from ccr.protocol.usage import Usage, merged, usage_from_chat
 
-UNPARSED: Final = (
-    "__unparsedToolInput"
-    """Key of the input that stands for arguments which are no JSON
-object: the client's own word for them in streams."""
-)
+UNPARSED: Final = "__unparsedToolInput"
+"""Key of the input that stands for arguments which are no JSON object: the client's own word for them."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A message of the Messages API; ``content`` holds plain dicts, tool inputs as ``msgspec.Raw``."""
+    """A message of the Messages API; ``content`` holds plain dicts, tool inputs as ``msgspec.Raw``.
+
+    usage: None when the upstream reported none (the body then says 0, as the format demands numbers).
+    """
 
     id: str
     model: str
     content: list[dict[str, Any]]
     stop_reason: str
-    usage: Usage
+    usage: Usage | None
     rules: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
@@ -47,7 +47,7 @@ class Message(msgspec.Struct, frozen=True):
                 "content": self.content,
                 "stop_reason": self.stop_reason,
                 "stop_sequence": None,
-                "usage": self.usage,
+                "usage": self.usage or Usage(),
             }
         )
 
@@ -69,15 +69,19 @@ def message_from_chat(
     completion = _completion_of(data, provider=provider, model=model)
     writer = ContentWriter()
     blocks = Blocks(writer, message_id=message_id, tool_ids=tool_ids, json_tool=json_tool, thinking=False)
+    if completion.is_repaired:
+        blocks.rules.add(ResponseRule.HALF_SURROGATE_REPLACED)
     finish_reason = ""
+    calls = 0
     try:
         for choice in completion.choices or ():
             message = choice.message or choice.delta
             if message is not None:
-                blocks.take(_with_indices(message))
+                blocks.take(_with_indices(message, calls))
+                calls += len(message.tool_calls or ())
             finish_reason = choice.finish_reason or finish_reason
         if not finish_reason:
-            raise ProtocolError("the completion has no finish_reason")
+            raise ProtocolError("the answer was cut: it has no finish_reason")
         if not is_known_finish_reason(finish_reason):
             blocks.rules.add(ResponseRule.FINISH_REASON_UNKNOWN)
         blocks.finish(is_cut=finish_reason in {"length", "max_tokens"})
@@ -89,7 +93,7 @@ def message_from_chat(
         model=model,
         content=writer.content,
         stop_reason=stop_reason_from_finish_reason(finish_reason, has_tool_use=blocks.has_tool_use),
-        usage=usage_from_chat(usage) if usage is not None else Usage(),
+        usage=usage_from_chat(usage) if usage is not None else None,
         rules=blocks.rules.names(),
     )
 
@@ -150,11 +154,13 @@ def _input_of(arguments: str) -> Any:
     return {UNPARSED: {"raw": arguments, "len": length}}
 
 
-def _with_indices(message: Delta) -> Delta:
+def _with_indices(message: Delta, first: int) -> Delta:
     """Return the message with its tool calls numbered: in a whole message every entry is its own call."""
     if not message.tool_calls:
         return message
-    numbered = [ToolCall(index, call.id, call.function) for index, call in enumerate(message.tool_calls)]
+    numbered = [
+        ToolCall(index, call.id, call.function) for index, call in enumerate(message.tool_calls, first)
+    ]
     return msgspec.structs.replace(message, tool_calls=numbered)
 
 

@@ -14,11 +14,15 @@ _NUMBER: Final = r"(?P<{}>\d[\d,]*)"
 _TOKENS: Final = _NUMBER.format("tokens")
 _LIMIT: Final = _NUMBER.format("limit")
 
-_WITH_MAX_TOKENS: Final = re.compile(
-    r"input length and \W?max_tokens\W? exceed context limit:"
-    r"\s*(?P<input>\d+) \+ (?P<output>\d+) > (?P<limit>\d+)",
-    re.IGNORECASE,
+# Prompt and answer told apart, by Anthropic, by OpenAI and vLLM: then the client can help itself by asking
+# for a shorter answer.
+_INPUT_IN: Final = r"\b(?P<input>\d+) (?:tokens )?(?:in|from) the (?:input |prompt|messages)"
+_OUTPUT_IN: Final = r"\b(?P<output>\d+) (?:tokens )?(?:in|for) the (?:completion|output)"
+_BOTH: Final = (
+    rf"input length and \W?max_tokens\W? exceed context limit: (?P<input>\d+) \+ (?P<output>\d+) > {_LIMIT}",
+    rf"maximum context length (?:is|of) {_LIMIT} tokens?.{{0,200}}?{_INPUT_IN}.{{0,80}}?{_OUTPUT_IN}",
 )
+_WITH_MAX_TOKENS: Final = tuple(re.compile(sentence, re.IGNORECASE | re.DOTALL) for sentence in _BOTH)
 
 # The upstreams' sentences, those with numbers first: Anthropic; OpenAI and vLLM (two wordings); Gemini;
 # llama.cpp; then any of them without, and Bedrock.
@@ -51,14 +55,14 @@ def overflow_message(
     our estimate of the prompt; they stand in for numbers that the upstream did not give. With a limit but
     no estimate above it, the prompt is said to be one token longer than the limit: that much is certain.
     """
-    with_max_tokens = _WITH_MAX_TOKENS.search(message)
+    with_max_tokens = _first_match(_WITH_MAX_TOKENS, message)
     if with_max_tokens is not None:
-        tokens, output, limit = (int(number) for number in with_max_tokens.groups())
+        tokens, output, limit = (_int(with_max_tokens[name]) for name in ("input", "output", "limit"))
         if tokens < limit:
             return f"input length and `max_tokens` exceed context limit: {tokens} + {output} > {limit}"
         return f"prompt is too long: {tokens} tokens > {limit} maximum"
-    match = next(filter(None, (pattern.search(message) for pattern in _OVERFLOWS)), None)
-    if match is None and not _CODES.intersection(codes):
+    match = _first_match(_OVERFLOWS, message)
+    if match is None and _CODES.isdisjoint(code.lower() for code in codes):
         return None
     numbers = match.groupdict() if match is not None else {}
     limit_text = numbers.get("limit")
@@ -68,6 +72,10 @@ def overflow_message(
     tokens_text = numbers.get("tokens")
     known_tokens = _int(tokens_text) if tokens_text else max(estimated_tokens or 0, known_limit + 1)
     return f"prompt is too long: {known_tokens} tokens > {known_limit} maximum"
+
+
+def _first_match(patterns: tuple[re.Pattern[str], ...], message: str) -> re.Match[str] | None:
+    return next((match for pattern in patterns if (match := pattern.search(message))), None)
 
 
 def _int(number: str) -> int:

@@ -17,6 +17,7 @@ class ResponseRule(StrEnum):
     IMAGE_ANSWER_AS_NOTE = "image_answer_as_note"
     UNKNOWN_PART_AS_TEXT = "unknown_part_as_text"
     UNKNOWN_PART_DROPPED = "unknown_part_dropped"
+    HALF_SURROGATE_REPLACED = "half_surrogate_replaced"
     REFUSAL_AS_TEXT = "refusal_as_text"
     SIGNATURE_REPEATED = "signature_repeated"
     # tool calls

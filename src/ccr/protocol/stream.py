@@ -158,6 +158,8 @@ class MessageStream:
             self._fail(error_in_answer(data, provider=self._provider, model=self._model))
             return
         chunk = decode_chunk(data)
+        if chunk.is_repaired:
+            self._blocks.rules.add(ResponseRule.HALF_SURROGATE_REPLACED)
         if chunk.usage is not None:
             self._usage = merged(self._usage, chunk.usage)
         if chunk.is_error:
@@ -179,7 +181,7 @@ class MessageStream:
     def _end(self) -> None:
         stop_reason = self.stop_reason
         if stop_reason is None:
-            raise ProtocolError(f"the stream ended after {self.event_count} events without a finish_reason")
+            raise ProtocolError(f"the answer was cut: no finish_reason in {self.event_count} events")
         self._blocks.finish(is_cut=stop_reason == "max_tokens")
         # Content after the finish_reason may have brought a tool call: the reason is looked up once more.
         self._writer.write(message_events.message_delta(self.stop_reason or stop_reason, self.usage))
@@ -187,8 +189,7 @@ class MessageStream:
         self.is_finished = True
 
     def _break(self, error: ProtocolError) -> None:
-        message = f"{self._provider}, {self._model}: the answer was cut or cannot be read: {error}"
-        self._fail(UpstreamError(502, message))
+        self._fail(UpstreamError(502, f"{self._provider}, {self._model}: {error}"))
 
     def _fail(self, error: ApiError) -> None:
         self.error = error

@@ -21,15 +21,16 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from ccr.errors import ProtocolError
+from ccr.protocol.completion import ToolCall
 from ccr.protocol.response_rules import ResponseRule, ResponseRules
 from ccr.protocol.tool_calls import Call, Calls, ToolIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ccr.protocol.completion import Delta, Part, ToolCall
+    from ccr.protocol.completion import Delta, Part
 
-IMAGE_NOTE = "[The model answered with an image here, which cannot be shown.]"
+IMAGE_NOTE = "\n[The model answered with an image here, which cannot be shown.]\n"
 
 
 class BlockWriter(Protocol):
@@ -111,6 +112,8 @@ class Blocks:
         if delta.refusal:
             self.rules.add(ResponseRule.REFUSAL_AS_TEXT)
             self._place(self._write_text, delta.refusal)
+        if delta.function_call is not None:
+            self._take_tool_call(ToolCall(function=delta.function_call))
         if delta.tool_calls:
             for tool_call in delta.tool_calls:
                 self._take_tool_call(tool_call)
@@ -215,6 +218,7 @@ class Blocks:
     def _drop_without_name(self, call: Call) -> None:
         if call.has_arguments:
             raise ProtocolError("the upstream sent a tool call without the name of the tool")
+        call.is_closed = True
         self.rules.add(ResponseRule.TOOL_CALL_WITHOUT_NAME_DROPPED)
 
     def _start_call(self, call: Call, name: str) -> None:

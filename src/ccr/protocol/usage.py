@@ -21,20 +21,20 @@ import msgspec
 class PromptTokensDetails(msgspec.Struct):
     """``usage.prompt_tokens_details`` of OpenAI's models."""
 
-    cached_tokens: int | None = None
+    cached_tokens: int | float | None = None
 
 
 class ChatUsage(msgspec.Struct):
     """``usage`` of a chat completion or chunk; every count may be missing or null."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    prompt_tokens: int | float | None = None
+    completion_tokens: int | float | None = None
+    cache_read_input_tokens: int | float | None = None
+    cache_creation_input_tokens: int | float | None = None
     prompt_tokens_details: PromptTokensDetails | None = None
 
     @property
-    def cached_tokens(self) -> int | None:
+    def cached_tokens(self) -> int | float | None:
         """Tokens read from the cache, by either of the two spellings."""
         if self.cache_read_input_tokens is None and self.prompt_tokens_details is not None:
             return self.prompt_tokens_details.cached_tokens
@@ -85,5 +85,5 @@ def merged(earlier: ChatUsage | None, later: ChatUsage) -> ChatUsage | None:
     )
 
 
-def _count(value: int | None) -> int:
-    return max(0, value or 0)
+def _count(value: float | None) -> int:
+    return max(0, int(value or 0))

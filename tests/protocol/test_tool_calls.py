@@ -1,0 +1,150 @@
+"""Fragments of tool calls in every order that upstreams were seen (or feared) to send them in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ccr.protocol.stream import MessageStream
+from ccr.protocol.tool_calls import ToolIds
+from tests.protocol.message_oracle import DONE, Json, accumulated, call, check_grammar, chunk, events_of
+
+
+def message_of(*deltas: Json, finish_reason: str = "tool_calls") -> tuple[list[Json], tuple[str, ...]]:
+    stream = MessageStream(message_id="msg_1", model="m")
+    data = stream.start() + b"".join(stream.feed(chunk(delta)) for delta in deltas)
+    data += stream.feed(chunk({}, finish_reason) + DONE)
+    assert check_grammar(events_of(data)) == "message_stop"
+    return accumulated(data)["content"], stream.rules
+
+
+def tool(tool_id: str, name: str, **arguments: Any) -> Json:
+    return {"type": "tool_use", "id": tool_id, "name": name, "input": arguments}
+
+
+def text(value: str) -> Json:
+    return {"type": "text", "text": value}
+
+
+CASES: dict[str, tuple[list[Json], list[Json]]] = {
+    "an open placeholder is not complete: the next call waits for it": (
+        [
+            call(0, "{}", id="a", name="A"),
+            call(1, "{}", id="b", name="B"),
+            call(0, '{"x":1}'),
+            call(1, '{"y":2}'),
+        ],
+        [tool("a", "A", x=1), tool("b", "B", y=2)],
+    ),
+    "text waits for an open call, the order is that of the first appearance": (
+        [
+            call(0, '{"x":', id="a", name="A"),
+            {"content": "t"},
+            call(1, "{}", id="b", name="B"),
+            call(0, "1}"),
+        ],
+        [tool("a", "A", x=1), text("t"), tool("b", "B")],
+    ),
+    "calls that wait go on in order when the open one is complete": (
+        [
+            call(0, '{"x":', id="a", name="A"),
+            call(1, '{"y":', id="b", name="B"),
+            call(2, '{"z":3}', id="c", name="C"),
+            call(0, "1}"),
+            call(1, "2}"),
+        ],
+        [tool("a", "A", x=1), tool("b", "B", y=2), tool("c", "C", z=3)],
+    ),
+    "every call has index 0": (
+        [call(0, '{"x":1}', id="a", name="A"), call(0, '{"y":2}', id="b", name="A")],
+        [tool("a", "A", x=1), tool("b", "A", y=2)],
+    ),
+    "every call has index 0 and no id": (
+        [call(0, '{"x":1}', name="A"), call(0, '{"y":2}', name="A")],
+        [tool("toolu_1_0", "A", x=1), tool("toolu_1_1", "A", y=2)],
+    ),
+    "two calls with one id": (
+        [call(0, '{"x":1}', id="a", name="A"), call(1, '{"y":2}', id="a", name="B")],
+        [tool("a", "A", x=1), tool("toolu_1_1", "B", y=2)],
+    ),
+    "the index comes later than the id": (
+        [call(None, '{"x":', id="a", name="A"), call(4, "1", id="a"), call(4, "}")],
+        [tool("a", "A", x=1)],
+    ),
+    "the id without index tells the call": (
+        [
+            call(None, '{"x":', id="a", name="A"),
+            call(None, '{"y":', id="b", name="B"),
+            call(None, "1}", id="a"),
+            call(None, "2}", id="b"),
+        ],
+        [tool("a", "A", x=1), tool("b", "B", y=2)],
+    ),
+    "id and name in every fragment": (
+        [call(0, p, id="a", name="A") for p in ("{}", "", '{"x"', ":1", "}", " ")],
+        [tool("a", "A", x=1)],
+    ),
+    "the first name counts": (
+        [call(0, '{"x":', id="a", name="Re"), call(0, "1}", name="ad")],
+        [tool("a", "Re", x=1)],
+    ),
+    "another name without index begins another call": (
+        [call(None, "", name="A"), call(None, "", name="B")],
+        [tool("toolu_1_0", "A"), tool("toolu_1_1", "B")],
+    ),
+    "null and white space are no arguments": (
+        [call(0, "null", id="a", name="A"), call(1, " \n", id="b", name="B"), call(1, "{}")],
+        [tool("a", "A"), tool("b", "B")],
+    ),
+    "a new id without a name waits for the name": (
+        [call(None, '{"x":', id="a"), call(None, "1}", id="a", name="A")],
+        [tool("a", "A", x=1)],
+    ),
+    "a fragment without a function says nothing": (
+        [{"tool_calls": [{"index": 0}]}, call(0, "{}", id="a", name="A"), {"tool_calls": [{"index": 0}]}],
+        [tool("a", "A")],
+    ),
+    "an index that is new beside an id that has one is another call": (
+        [call(0, '{"x":1}', id="a", name="A"), call(1, '{"y":2}', id="a", name="A")],
+        [tool("a", "A", x=1), tool("toolu_1_1", "A", y=2)],
+    ),
+    "white space after the end is no argument": (
+        [call(0, '{"x":1}', id="a", name="A"), {"content": "t"}, call(0, "\n")],
+        [tool("a", "A", x=1), text("t")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("deltas", "content"), CASES.values(), ids=CASES.keys())
+def test_fragments(deltas: list[Json], content: list[Json]) -> None:
+    blocks, rules = message_of(*deltas)
+    assert blocks == content
+    assert "arguments_invalid" not in rules
+    assert "arguments_after_end_dropped" not in rules
+
+
+def test_arguments_after_the_block_was_closed_are_dropped_by_a_rule() -> None:
+    blocks, rules = message_of(
+        call(0, '{"x":1}', id="a", name="A"), {"content": "t"}, call(0, '{"x":1}', id="a", name="A")
+    )
+    assert blocks == [tool("a", "A", x=1), text("t")]
+    assert rules == ("arguments_after_end_dropped",)
+
+
+def test_arguments_that_are_cut_by_the_token_limit_are_not_called_invalid() -> None:
+    deltas = [call(0, '{"x":1', id="a", name="A"), call(1, '{"y":1', id="b", name="A")]
+    assert message_of(*deltas, finish_reason="length")[1] == ()
+    assert message_of(*deltas)[1] == ("arguments_invalid",)
+
+
+def test_ids_are_unique_in_the_conversation() -> None:
+    ids = ToolIds("msg_9", frozenset({"toolu_9_1", "call_1"}))
+    assert [ids.unique(given) for given in ("call_2", "call_1", "call_2", None, "", "call_1/é")] == [
+        "call_2",
+        "toolu_9_2",
+        "toolu_9_3",
+        "toolu_9_4",
+        "toolu_9_5",
+        "call_1/é",
+    ]
