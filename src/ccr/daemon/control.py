@@ -47,7 +47,8 @@ def start(
 ) -> Started:
     """Return the running service, started in the background when none runs.
 
-    config: for its key; all of it is checked again before a process is started. Raises StartError, ConfigError.
+    config: for its key; the file is checked as a whole before a process is started.
+    Raises StartError, ConfigError.
     """
     key = local_key(paths, config)
     deadline = time.monotonic() + wait_s

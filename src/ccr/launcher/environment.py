@@ -1,7 +1,7 @@
 """The environment ``claude`` is started with: pure, one table, every variable with its reason.
 
-Three kinds: what must be ours (base URL, token), what must go (it would lead the client past us), and defaults,
-which give way to whatever the person has set. Source: the client reference §5; listed in docs/commands.md.
+Three kinds: what must be ours (base URL, token), what must go (it would lead the client past us), and
+defaults, which give way to whatever the person has set. Source: the client reference §5; docs/commands.md.
 """
 
 from __future__ import annotations

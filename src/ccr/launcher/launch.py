@@ -1,7 +1,7 @@
-"""``ccr code``: the service is running and proven ours, then this process becomes ``claude``.
+"""Becoming ``claude``: which program, which target, and the exec itself.
 
-No shell, no child, no copy of the arguments: exit code and signals are claude's own. No file of the person's is
-written. The key goes through the environment only, never into an argument that others could list.
+No shell, no child, no copy of the arguments: exit code and signals are claude's own. No file of the person's
+is written. The key goes through the environment only, never into an argument that others could list.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ccr.config.load import load_config
-from ccr.daemon.control import start
 from ccr.errors import StartError
 from ccr.launcher.environment import Target, claude_environment
 
@@ -20,21 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ccr.config.model import Config, Secret
-    from ccr.config.paths import Paths
 
 INSTALL = "npm install -g @anthropic-ai/claude-code"
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
 
-def launch(paths: Paths, environ: Mapping[str, str], arguments: Sequence[str]) -> NoReturn:
-    """Become ``claude`` with ``arguments`` untouched. Raises StartError, ConfigError."""
-    from ccr.config.keys import local_key
-
-    config = load_config(paths, environ)
-    program = claude_program(config, environ)
-    started = start(paths, environ, config)  # returns only what has proven to hold the key
-    target = target_of(config, started.state.address, local_key(paths, config))
+def become_claude(
+    program: str, target: Target, environ: Mapping[str, str], arguments: Sequence[str]
+) -> NoReturn:
+    """Replace this process by ``program`` with ``arguments`` untouched. Raises StartError (exit code 126)."""
     environment = claude_environment(environ, target)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,0 +1,74 @@
+"""``ccr config path|show|check``."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from ccr.cli.warnings import show_warnings
+from ccr.config.load import load_config
+from ccr.config.paths import Paths
+from ccr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ccr.config.model import Config
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group()
+def config() -> None:
+    """Show and check the configuration."""
+
+
+@config.command("path")
+@json_option
+def show_path(*, as_json: bool) -> None:
+    """Print where config.json lies."""
+    path = Paths.from_environ(os.environ).config_file
+    click.echo(json.dumps({"path": str(path), "exists": path.exists()}) if as_json else str(path))
+
+
+@config.command()
+@json_option
+def show(*, as_json: bool) -> None:
+    """Print the configuration in effect: defaults filled in, variables replaced, secrets masked."""
+    from ccr.config.show import values_from_config  # imported late: only this command needs it
+
+    loaded = _load(Paths.from_environ(os.environ))
+    if not as_json:
+        show_warnings(loaded)
+    click.echo(json.dumps(values_from_config(loaded), indent=2, ensure_ascii=as_json))
+
+
+@config.command()
+@json_option
+def check(*, as_json: bool) -> None:
+    """Check the configuration. Exit code 0: good, 1: problems, 2: there is none."""
+    paths = Paths.from_environ(os.environ)
+    try:
+        loaded = _load(paths)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        problems = [asdict(problem) for problem in error.problems]
+        click.echo(json.dumps({"ok": False, "problems": problems, "warnings": [], "notes": []}, indent=2))
+        raise SystemExit(1) from error
+    if as_json:
+        values = {"ok": True, "problems": [], "warnings": loaded.warnings, "notes": loaded.notes}
+        click.echo(json.dumps(values, indent=2))
+        return
+    show_warnings(loaded)
+    models = sum(len(provider.models) for provider in loaded.providers)
+    counts = f"providers: {len(loaded.providers)}, models: {models}, default: {loaded.router.default}"
+    click.echo(f"{paths.config_file} is good ({counts})")
+
+
+def _load(paths: Paths) -> Config:
+    from ccr.transformers.registry import build  # imported late: `ccr config path` does not need it
+
+    return load_config(paths, os.environ, check_step=build)

@@ -1,0 +1,88 @@
+"""The group ``ccr`` and how its errors reach the person: one sentence on stderr, and the exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+import ccr
+from ccr.errors import CcrError, StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "start": ("service", "Start the service in the background (--foreground: stay)."),
+    "stop": ("service", "Let running requests end, then stop the service."),
+    "restart": ("service", "Stop, then start."),
+    "status": ("status", "Show whether the service runs, where, and what it serves."),
+    "code": ("code", "Run Claude Code through the service; all arguments are claude's."),
+    "env": ("env", "Print shell lines that point Claude Code at the service, for eval."),
+    "logs": ("logs", "Show the service's log (-f: and what follows)."),
+    "config": ("config", "Show and check the configuration."),
+    "demo": ("demo", "Show everything at work on the embedded workspace; needs no configuration."),
+    "sandbox": ("sandbox", "Run the embedded workspace, a strict stand-in for Databricks model serving."),
+    "version": ("version", "Print the version."),
+}
+"""Command -> module of ``ccr.cli`` that defines a command of that name, and the line shown for it."""
+ALIASES = {"activate": "env"}
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is run, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return a command."""
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"ccr.cli.{COMMANDS[name][0]}"), name)
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command when there is none of that name."""
+        name = args[0]
+        if name not in COMMANDS and name not in ALIASES and not name.startswith("-"):
+            from difflib import get_close_matches  # imported late: only a mistake needs it
+
+            near = get_close_matches(name, COMMANDS, n=1)
+            hint = f" Did you mean `ccr {near[0]}`?" if near else ""
+            ctx.fail(f"There is no command `{name}`.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings=CONTEXT, epilog="Files: ~/.claude-code-router, or $CCR_HOME.")
+@click.version_option(ccr.__version__, "-v", "--version", message="ccr %(version)s")
+def cli() -> None:
+    """Claude Code on Databricks-hosted Claude models, as if it talked to Anthropic.
+
+    The main way in is `ccr code`: it starts the service when needed and becomes `claude`.
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line (by default the process's) and leave with its exit code."""
+    try:
+        cli.main(args=None if arguments is None else list(arguments), prog_name="ccr")
+    except CcrError as error:
+        click.echo(f"ccr: {error}", err=True)
+        sys.exit(error.exit_code if isinstance(error, StartError) else 1)
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        click.echo(f"ccr: {what}", err=True)
+        sys.exit(1)

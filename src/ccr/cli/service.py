@@ -1,0 +1,100 @@
+"""``ccr start``, ``ccr stop``, ``ccr restart``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from ccr.cli.warnings import show_warnings
+from ccr.config.load import load_config
+from ccr.config.paths import Paths
+from ccr.daemon import control
+from ccr.daemon.identity import find_service
+
+if TYPE_CHECKING:
+    from ccr.config.model import Config
+    from ccr.daemon.state import State
+
+
+@click.command()
+@click.option("--foreground", is_flag=True, help="Serve in this process until Ctrl-C or SIGTERM.")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0.1),
+    default=control.START_WAIT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the service may take to become healthy.",
+)
+def start(*, foreground: bool, wait_s: float) -> None:
+    """Start the service in the background and wait until it has proven to be healthy.
+
+    Starting a second time is no error: it says where the service is.
+    """
+    paths = Paths.from_environ(os.environ)
+    if foreground:
+        _serve_here(paths)
+    config = _checked(paths)
+    started = control.start(paths, os.environ, config, wait_s=wait_s)
+    if not started.is_new:
+        click.echo(f"ccr is already running at {started.state.address} (process {started.state.pid})")
+        return
+    show_warnings(config)
+    click.echo(f"ccr is running at {started.state.address} (process {started.state.pid})")
+
+
+@click.command()
+@click.option("--now", is_flag=True, help="Cut running requests instead of letting them end (at most 30 s).")
+def stop(*, now: bool) -> None:
+    """Stop the service: no new requests, running ones end, then the process ends."""
+    paths = Paths.from_environ(os.environ)
+    _stop(paths, now=now)
+
+
+@click.command()
+@click.option("--now", is_flag=True, help="Cut running requests instead of letting them end (at most 30 s).")
+@click.pass_context
+def restart(context: click.Context, *, now: bool) -> None:
+    """Stop the service and start it again with the configuration as it is now.
+
+    A configuration with problems stops nothing: the running service goes on.
+    """
+    paths = Paths.from_environ(os.environ)
+    _checked(paths)
+    _stop(paths, now=now)
+    context.invoke(start, foreground=False, wait_s=control.START_WAIT_S)
+
+
+def _checked(paths: Paths) -> Config:
+    from ccr.transformers.registry import build  # imported late: `ccr stop` does not need it
+
+    return load_config(paths, os.environ, check_step=build)
+
+
+def _stop(paths: Paths, *, now: bool) -> None:
+    def on_signal(state: State) -> None:
+        click.echo(f"stopping process {state.pid} …", err=True)
+
+    key = control.known_key(paths, os.environ)
+    stopped = control.stop(paths, key, now=now, on_signal=on_signal)
+    click.echo("ccr is not running" if stopped is None else f"ccr has stopped (process {stopped.pid})")
+
+
+def _serve_here(paths: Paths) -> None:
+    """Become the serving process; leaves with its exit code."""
+    from ccr.daemon.main import run  # imported late: brings the event loop
+    from ccr.daemon.report import Report
+
+    show_warnings(_checked(paths))
+    found = find_service(paths, control.known_key(paths, os.environ))
+    if found.state is not None:
+        click.echo(f"ccr is already running at {found.state.address} (process {found.state.pid})")
+        raise SystemExit(0)
+
+    def announce(address: str) -> None:
+        click.echo(f"ccr is running at {address} (Ctrl-C ends it)")
+
+    raise SystemExit(run(os.environ, Report(None), announce=announce))

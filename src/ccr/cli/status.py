@@ -1,0 +1,106 @@
+"""``ccr status``: quick, without secrets, exit 0 when the service runs and 3 when not."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ccr.config.load import load_config
+from ccr.config.paths import Paths
+from ccr.daemon.control import known_key
+from ccr.daemon.identity import find_service
+from ccr.errors import ConfigError, StartError
+
+if TYPE_CHECKING:
+    from ccr.config.model import Config
+    from ccr.daemon.identity import Found
+
+NOT_RUNNING = 3
+SENTENCES = {
+    "running": "ccr is running",
+    "other_key": "ccr is running, with another key than the configuration has now: run `ccr restart`",
+    "unresponsive": "ccr does not answer: it is starting, finishing requests, or hanging",
+    "unknown": "ccr is starting",
+    "stopped": "ccr is not running: `ccr start` starts it, `ccr code` as well",
+}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(*, as_json: bool) -> None:
+    """Show process, uptime, address, providers and routes. Exit code 0: running, 3: not."""
+    paths = Paths.from_environ(os.environ)
+    config: Config | None = None
+    trouble = ""
+    try:
+        config = load_config(paths, os.environ)
+    except (ConfigError, StartError) as error:
+        trouble = str(error)
+    found = find_service(paths, known_key(paths, os.environ))
+    values = {**_service(found), **_configuration(paths, config, found)}
+    if as_json:
+        click.echo(json.dumps({**values, "config_error": trouble or None}, indent=2))
+    else:
+        for line in _lines(values):
+            click.echo(line)
+        if trouble:
+            click.echo(f"\nThe configuration has problems:\n{trouble}", err=True)
+    raise SystemExit(0 if values["running"] else NOT_RUNNING)
+
+
+def _service(found: Found) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "running": found.condition in ("running", "other_key"),
+        "condition": found.condition,
+        "address": None,
+        "pid": None,
+        "uptime_s": None,
+        "version": None,
+    }
+    if found.state is not None:
+        values["address"] = found.state.address
+        values["pid"] = found.state.pid
+        values["uptime_s"] = max(0, round(time.time() - found.state.started_at))
+        values["version"] = found.state.version
+    return values
+
+
+def _configuration(paths: Paths, config: Config | None, found: Found) -> dict[str, Any]:
+    values: dict[str, Any] = {"config_file": str(paths.config_file), "providers": [], "routes": {}}
+    if config is not None:
+        values["providers"] = [
+            {"name": provider.name, "url": provider.url.partition("?")[0], "models": list(provider.models)}
+            for provider in config.providers
+        ]
+        values["routes"] = {"default": config.router.default}
+        if found.state is not None:
+            values["config_changed"] = paths.config_file.stat().st_mtime > found.state.started_at
+    return values
+
+
+def _lines(values: dict[str, Any]) -> list[str]:
+    lines = [SENTENCES[values["condition"]]]
+    if values["pid"] is not None:
+        uptime = duration(values["uptime_s"])
+        lines.append(f"  address   {values['address']}")
+        lines.append(f"  process   {values['pid']}, up {uptime}, version {values['version']}")
+    lines.append(f"  config    {values['config_file']}")
+    lines += [f"  provider  {each['name']}: {', '.join(each['models'])}" for each in values["providers"]]
+    lines += [f"  route     {rule} -> {route}" for rule, route in values["routes"].items()]
+    if values.get("config_changed"):
+        lines.append("The configuration was changed after the start: `ccr restart` makes it count.")
+    return lines
+
+
+def duration(seconds: int) -> str:
+    """Return a duration with its two largest units."""
+    parts: list[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        amount, seconds = divmod(seconds, size)
+        if amount or (unit == "s" and not parts):
+            parts.append(f"{amount} {unit}")
+    return " ".join(parts[:2])

@@ -1,0 +1,69 @@
+"""A configuration in its documented spelling, with every default filled in and every secret masked."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ccr.config.model import MASK
+from ccr.protocol.redaction import redacted
+
+if TYPE_CHECKING:
+    from ccr.config.model import Config, Provider, Secret, Step
+
+SECRET_NAME = re.compile(r"key|token|secret|passw|auth|cookie", re.IGNORECASE)
+
+
+def values_from_config(config: Config) -> dict[str, Any]:
+    """Return what config.json would have to hold to mean ``config``; plain values, ready for JSON."""
+    return {
+        "LOG": config.log,
+        "LOG_LEVEL": config.log_level,
+        "CLAUDE_PATH": config.claude_path or "",
+        "HOST": config.host,
+        "PORT": config.port,
+        "APIKEY": _masked(config.api_key),
+        "AUTH": config.auth,
+        "API_TIMEOUT_MS": round(config.api_timeout_s * 1000),
+        "PROXY_URL": _masked(config.proxy_url),
+        "transformers": [
+            {"path": file.path, "options": without_secrets(file.options)} for file in config.transformers
+        ],
+        "Providers": [_provider(provider) for provider in config.providers],
+        "Router": {**without_secrets(config.router.others), "default": config.router.default},
+        "StatusLine": without_secrets(config.status_line),
+    }
+
+
+def without_secrets(value: Any, name: str = "") -> Any:
+    """Return a copy with every text masked that stands under a name like ``apiKey`` or looks like a secret."""
+    if isinstance(value, dict):
+        return {key: without_secrets(entry, str(key)) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(entry, name) for entry in value]
+    if isinstance(value, str):
+        return MASK if value and SECRET_NAME.search(name) else redacted(value)
+    return value
+
+
+def _provider(provider: Provider) -> dict[str, Any]:
+    chains = {"use": provider.steps, **provider.model_steps}
+    transformer = {
+        "use": _uses(chains.pop("use")),
+        **{model: {"use": _uses(s)} for model, s in chains.items()},
+    }
+    return {
+        "name": provider.name,
+        "api_base_url": provider.url,
+        "api_key": _masked(provider.api_key),
+        "models": list(provider.models),
+        "transformer": transformer,
+    }
+
+
+def _uses(steps: tuple[Step, ...]) -> list[Any]:
+    return [[step.name, without_secrets(step.options)] if step.options else step.name for step in steps]
+
+
+def _masked(secret: Secret | None) -> str:
+    return MASK if secret is not None else ""
