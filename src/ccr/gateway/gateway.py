@@ -1,0 +1,273 @@
+"""The line of a request: decode, choose, convert, transform, send, convert back.
+
+Each public method takes a body and returns a reply, or raises an ApiError; it leaves one record either way.
+This module knows neither HTTP libraries nor sockets: what comes in are bytes, what goes out are replies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import TYPE_CHECKING, Final
+
+from ccr.errors import ProtocolError
+from ccr.gateway.chat_reply import ChatReply
+from ccr.gateway.learning import Learning
+from ccr.gateway.message_reply import MessageReply
+from ccr.gateway.metrics import Metrics
+from ccr.gateway.models import models_page
+from ccr.gateway.patience import Patience
+from ccr.gateway.record import Record, Recorder
+from ccr.gateway.refusal import is_refusal, refusal_from_answer
+from ccr.gateway.replies import EVENT_STREAM, Client, Reply, StreamReply
+from ccr.gateway.routes import Route, Routes
+from ccr.protocol.anthropic import decode_count_request, decode_messages_request
+from ccr.protocol.chat_from_messages import Conversion, chat_request_from_messages
+from ccr.protocol.completion import decode_completion
+from ccr.protocol.errors_from_upstream import error_in_answer, upstream_error
+from ccr.protocol.message_from_chat import message_from_chat
+from ccr.protocol.openai import decode_chat_request, encode_chat_request
+from ccr.protocol.stream import MessageStream
+from ccr.protocol.usage import usage_from_chat
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    from ccr.config.model import Config
+    from ccr.protocol.anthropic import MessagesRequest
+    from ccr.protocol.openai import ChatRequest
+    from ccr.upstream.answer import Answer
+    from ccr.upstream.client import Upstream
+
+JSON_TYPES: Final = frozenset({"application/json"})
+
+
+def new_message_id() -> str:
+    """Return an id that was never given before: the client merges turns whose messages have the same one."""
+    return f"msg_{secrets.token_hex(12)}"
+
+
+class Gateway:
+    """Answers the requests of all clients by one configuration.
+
+    message_id: makes the ids of messages. clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        upstream: Upstream,
+        *,
+        logger: logging.Logger,
+        message_id: Callable[[], str] = new_message_id,
+        clock: Callable[[], float] = time.monotonic,
+        patience: Patience | None = None,
+    ) -> None:
+        self.metrics = Metrics()
+        self._routes = Routes(config)
+        self._upstream = upstream
+        self._recorder = Recorder(self.metrics, logger, clock=clock)
+        self._message_id = message_id
+        self._clock = clock
+        self._patience = patience or Patience()
+        self._learning = Learning(clock)
+        self._models = models_page(config)
+
+    # -- what the front calls --------------------------------------------------------------------------
+
+    async def messages(self, body: bytes, client: Client) -> Reply | StreamReply:
+        """Answer ``POST /v1/messages``."""
+        record = self._recorder.begin(client, "messages", body)
+        try:
+            return await self._messages(body, record)
+        except BaseException as error:
+            self._recorder.end(record, error)
+            raise
+
+    async def chat_completions(self, body: bytes, client: Client) -> Reply | StreamReply:
+        """Answer ``POST /v1/chat/completions``."""
+        record = self._recorder.begin(client, "chat_completions", body)
+        try:
+            return await self._chat_completions(body, record)
+        except BaseException as error:
+            self._recorder.end(record, error)
+            raise
+
+    def count_tokens(self, body: bytes) -> Reply:
+        """Answer ``POST /v1/messages/count_tokens`` from an estimate; nothing is sent anywhere."""
+        request = decode_count_request(body)
+        self._routes.find(request.model)  # an unknown model is refused here as it is in a request
+        return Reply(200, b'{"input_tokens":%d}' % self._learning.estimate(request))
+
+    def models(self) -> Reply:
+        """Answer ``GET /v1/models``."""
+        return Reply(200, self._models)
+
+    # -- messages --------------------------------------------------------------------------------------
+
+    async def _messages(self, body: bytes, record: Record) -> Reply | StreamReply:
+        request = decode_messages_request(body)
+        route = self._find(request.model, record)
+        conversion = chat_request_from_messages(request, model=route.model, traits=route.traits)
+        record.rules = conversion.rules
+        record.is_stream = bool(request.stream)
+        answer = await self._send(route, conversion.chat, record, request)
+        if request.stream and answer.content_type not in JSON_TYPES:
+            return self._message_stream(answer, request, conversion, route, record)
+        data = await self._body_of(answer, record)
+        if request.stream:
+            return self._burst(data, request, conversion, route, record)
+        if answer.content_type == "text/event-stream":
+            raise upstream_error(200, b"", {}, provider=route.provider.name, model=route.model)
+        message = message_from_chat(
+            data,
+            message_id=self._message_id(),
+            model=request.model,
+            tool_ids=conversion.tool_ids,
+            json_tool=conversion.json_tool,
+            provider=route.provider.name,
+        )
+        reply = Reply(200, message.encode())
+        record.rules += message.rules
+        record.usage = message.usage
+        record.stop_reason = message.stop_reason
+        if self._learning.wants(route):
+            self._learning.learn(request, message.usage)
+        self._end(record, reply)
+        return reply
+
+    def _message_stream(
+        self, answer: Answer, request: MessagesRequest, conversion: Conversion, route: Route, record: Record
+    ) -> MessageReply:
+        sample = request if self._learning.wants(route) else None
+
+        def on_end(reply: MessageReply) -> None:
+            stream = reply.stream
+            record.sent_bytes = reply.sent_bytes
+            record.upstream_bytes = reply.received_bytes
+            self._note_stream(record, stream)
+            if not stream.is_finished:
+                answer.close()
+                self._recorder.end(record, asyncio.CancelledError())
+                return
+            if stream.error is None:
+                self._upstream.release(answer)
+            else:
+                answer.close()
+            if sample is not None:
+                self._learning.learn(sample, stream.usage)
+            self._recorder.end(record, stream.error)
+
+        return MessageReply(
+            answer,
+            self._stream(request, conversion, route),
+            patience=self._patience,
+            clock=self._clock,
+            on_end=on_end,
+        )
+
+    def _burst(
+        self, data: bytes, request: MessagesRequest, conversion: Conversion, route: Route, record: Record
+    ) -> Reply:
+        """Return all events of a completion that came where a stream was asked for."""
+        stream = self._stream(request, conversion, route)
+        lines = data.replace(b"\r", b" ").replace(b"\n", b"\ndata: ")
+        out = stream.feed(b"data: " + lines + b"\n\n") + stream.close()
+        self._note_stream(record, stream)
+        if stream.error is not None:
+            raise stream.error
+        reply = Reply(200, out, {"content-type": EVENT_STREAM, "cache-control": "no-cache"})
+        self._end(record, reply)
+        return reply
+
+    def _stream(self, request: MessagesRequest, conversion: Conversion, route: Route) -> MessageStream:
+        return MessageStream(
+            message_id=self._message_id(),
+            model=request.model,
+            tool_ids=conversion.tool_ids,
+            json_tool=conversion.json_tool,
+            thinking="thinking" in conversion.chat,
+            provider=route.provider.name,
+        )
+
+    @staticmethod
+    def _note_stream(record: Record, stream: MessageStream) -> None:
+        record.events = stream.event_count
+        record.usage = stream.usage
+        record.stop_reason = stream.stop_reason
+        record.rules += stream.rules
+
+    # -- chat completions ------------------------------------------------------------------------------
+
+    async def _chat_completions(self, body: bytes, record: Record) -> Reply | StreamReply:
+        chat = decode_chat_request(body)
+        route = self._find(chat["model"], record)
+        chat["model"] = route.model
+        record.is_stream = bool(chat.get("stream"))
+        answer = await self._send(route, chat, record, None)
+        if answer.content_type == "text/event-stream":
+            return self._chat_stream(answer, route, record)
+        data = await self._body_of(answer, record)
+        try:
+            completion = decode_completion(data)
+        except ProtocolError as error:
+            raise upstream_error(
+                answer.status, data, answer.headers, provider=route.provider.name, model=route.model
+            ) from error
+        if completion.is_error:
+            raise error_in_answer(data, provider=route.provider.name, model=route.model)
+        if completion.usage is not None:
+            record.usage = usage_from_chat(completion.usage)
+        reply = Reply(200, data)
+        self._end(record, reply)
+        return reply
+
+    def _chat_stream(self, answer: Answer, route: Route, record: Record) -> ChatReply:
+        def on_end(reply: ChatReply) -> None:
+            record.sent_bytes = record.upstream_bytes = reply.received_bytes
+            record.events = reply.event_count
+            if reply.usage is not None:
+                record.usage = usage_from_chat(reply.usage)
+            if reply.is_finished:
+                self._upstream.release(answer)
+                self._recorder.end(record)
+            else:
+                answer.close()
+                self._recorder.end(record, reply.error or asyncio.CancelledError())
+
+        return ChatReply(answer, provider=route.provider.name, patience=self._patience, on_end=on_end)
+
+    # -- parts of both ---------------------------------------------------------------------------------
+
+    def _find(self, model: str, record: Record) -> Route:
+        record.model = model
+        route, record.rule = self._routes.find(model)
+        record.provider = route.provider.name
+        record.upstream_model = route.model
+        return route
+
+    async def _send(
+        self, route: Route, chat: ChatRequest, record: Record, request: MessagesRequest | None
+    ) -> Answer:
+        """Send the request after its transformers; return an answer that looks like a model's."""
+        body = encode_chat_request(route.pipeline.request(chat))
+        answer = await self._upstream.open(route.provider, route.url, body, stream=record.is_stream)
+        self._recorder.answered(record)
+        if is_refusal(answer):
+            estimated = self._learning.estimate(request) if request is not None else None
+            raise await refusal_from_answer(answer, route, estimated_tokens=estimated)
+        return answer
+
+    async def _body_of(self, answer: Answer, record: Record) -> bytes:
+        try:
+            data = await answer.read(timeout_s=self._patience.idle_s)
+        finally:
+            answer.close()
+        record.upstream_bytes = len(data)
+        return data
+
+    def _end(self, record: Record, reply: Reply) -> None:
+        record.sent_bytes = len(reply.body)
+        self._recorder.end(record)

@@ -1,0 +1,104 @@
+"""A streamed message: upstream bytes in, the client's events out, signs of life in between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ccr.errors import UpstreamError
+from ccr.gateway.patience import Silence
+from ccr.gateway.replies import EVENT_STREAM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ccr.gateway.patience import Patience
+    from ccr.protocol.stream import MessageStream
+    from ccr.upstream.answer import Answer
+
+
+class MessageReply:
+    """The answer to a Messages request that is streamed; see ``replies.StreamReply``.
+
+    on_end: called by ``close`` with this reply.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        stream: MessageStream,
+        *,
+        patience: Patience,
+        clock: Callable[[], float],
+        on_end: Callable[[MessageReply], None],
+    ) -> None:
+        self.headers = {"content-type": EVENT_STREAM, "cache-control": "no-cache"}
+        self.answer = answer
+        self.stream = stream
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        self._patience = patience
+        self._clock = clock
+        self._on_end = on_end
+        self._silence = Silence(patience, clock())
+        self._is_begun = False
+
+    async def next(self) -> bytes:
+        """Return the next events, b"" at the end; errors of the upstream are events."""
+        if not self._is_begun:
+            self._is_begun = True
+            out = self.stream.start()
+        else:
+            out = await self._next()
+        self.sent_bytes += len(out)
+        return out
+
+    async def _next(self) -> bytes:
+        stream = self.stream
+        while not stream.is_finished:
+            out = await self._read()
+            now = self._clock()
+            if out:
+                self._silence.sent(now)
+                return out
+            out = self._sign_of_life(now)
+            if out:
+                return out
+        return b""
+
+    async def _read(self) -> bytes:
+        """Return the events of one read; b"" when it brought none."""
+        stream = self.stream
+        is_ending = stream.stop_reason is not None
+        timeout_s = self._patience.last_bytes_s if is_ending else self._patience.ping_s
+        try:
+            data = await self.answer.next(timeout_s)
+        except TimeoutError:
+            if is_ending:
+                return stream.close()
+            self._silence.waited(timeout_s)
+            return b""
+        except UpstreamError as error:
+            return stream.close() if is_ending else stream.fail(error)
+        if not data:
+            return stream.close()
+        self.received_bytes += len(data)
+        self._silence.heard()
+        return stream.feed(data)
+
+    def _sign_of_life(self, now: float) -> bytes:
+        word = self._silence.word(now)
+        if word is None:
+            return b""
+        if word == "ping":
+            return self.stream.ping()
+        if word == "keep_alive":
+            return self.stream.keep_alive()
+        return self.stream.fail(
+            UpstreamError(
+                504, f"the upstream sent nothing for {self._patience.idle_s:.0f} s; the answer is cut"
+            )
+        )
+
+    def close(self) -> None:
+        """End it; the upstream's connection is kept for the next request when the answer is complete."""
+        self._on_end(self)

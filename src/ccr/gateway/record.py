@@ -1,0 +1,139 @@
+"""The one record a request leaves: ids, sizes, route and rule, tokens, times. Never a body or a secret.
+
+A request may succeed, fail, or be left by its client; each leaves exactly one record, written when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from ccr.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ccr.gateway.metrics import Metrics
+    from ccr.gateway.replies import Client
+    from ccr.protocol.usage import Usage
+
+Outcome = Literal["ok", "error", "cancelled"]
+
+CLIENT_GONE = 499
+"""Status written for a request whose client left before it was answered (nginx's number for it)."""
+
+
+@dataclass(slots=True)
+class Record:
+    """What is known of a request so far. Times are monotonic seconds; sizes are bytes of bodies."""
+
+    client: Client
+    route: str
+    started_at: float
+    body_bytes: int
+    model: str = ""
+    provider: str = ""
+    upstream_model: str = ""
+    rule: str = ""
+    is_stream: bool = False
+    rules: tuple[str, ...] = ()
+    sent_bytes: int = 0
+    upstream_bytes: int = 0
+    events: int = 0
+    answered_at: float | None = None
+    usage: Usage | None = None
+    stop_reason: str | None = None
+    status: int = 200
+    outcome: Outcome = "ok"
+    error_type: str | None = None
+    error: str | None = None
+    is_ended: bool = False
+
+    def fields(self, now: float) -> dict[str, Any]:
+        """Return the record as it is logged."""
+        fields: dict[str, Any] = {
+            "request_id": self.client.request_id,
+            "session_id": self.client.session_id,
+            "agent": self.client.agent,
+            "route": self.route,
+            "model": self.model,
+            "provider": self.provider,
+            "upstream_model": self.upstream_model,
+            "rule": self.rule,
+            "stream": self.is_stream,
+            "outcome": self.outcome,
+            "status": self.status,
+            "stop_reason": self.stop_reason,
+            "error_type": self.error_type,
+            "error": self.error,
+            "rules": list(self.rules),
+            "body_bytes": self.body_bytes,
+            "upstream_bytes": self.upstream_bytes,
+            "sent_bytes": self.sent_bytes,
+            "events": self.events,
+            "ms": _ms(now - self.started_at),
+        }
+        if self.answered_at is not None:
+            fields["first_byte_ms"] = _ms(self.answered_at - self.started_at)
+        if self.usage is not None:
+            fields["input_tokens"] = self.usage.input_tokens
+            fields["output_tokens"] = self.usage.output_tokens
+            fields["cache_read_input_tokens"] = self.usage.cache_read_input_tokens
+            fields["cache_creation_input_tokens"] = self.usage.cache_creation_input_tokens
+        return {name: value for name, value in fields.items() if value not in (None, "", [])}
+
+
+class Recorder:
+    """Begins and ends records, and passes each to the metrics and to the log."""
+
+    def __init__(
+        self, metrics: Metrics, logger: logging.Logger, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._metrics = metrics
+        self._logger = logger
+        self._clock = clock
+
+    def begin(self, client: Client, route: str, body: bytes) -> Record:
+        """Return the record of a request that begins."""
+        self._metrics.begin()
+        return Record(client=client, route=route, started_at=self._clock(), body_bytes=len(body))
+
+    def answered(self, record: Record) -> None:
+        """Note that the upstream's answer has begun."""
+        record.answered_at = self._clock()
+
+    def end(self, record: Record, error: BaseException | None = None) -> None:
+        """End the record, once. error: why there is no answer, or why it broke off."""
+        if record.is_ended:
+            return
+        record.is_ended = True
+        if error is not None:
+            _note(record, error)
+        self._metrics.end(record)
+        level = logging.INFO if record.outcome != "error" else logging.WARNING
+        if self._logger.isEnabledFor(level):
+            fields = record.fields(self._clock())
+            self._logger.log(level, "request %s", record.outcome, extra={"fields": fields})
+
+
+def _note(record: Record, error: BaseException) -> None:
+    if isinstance(error, asyncio.CancelledError):
+        record.outcome = "cancelled"
+        record.status = CLIENT_GONE
+        return
+    record.outcome = "error"
+    if isinstance(error, ApiError):
+        record.status = error.status
+        record.error_type = error.error_type
+        record.error = error.message[:500]
+    else:
+        record.status = 500
+        record.error_type = "api_error"
+        record.error = type(error).__name__
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)

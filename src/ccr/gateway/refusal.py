@@ -1,0 +1,55 @@
+"""An upstream's answer that is not a model's: the error the client gets instead."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from ccr.protocol.errors_from_upstream import upstream_error
+
+if TYPE_CHECKING:
+    from ccr.errors import UpstreamError
+    from ccr.gateway.routes import Route
+    from ccr.upstream.answer import Answer
+
+MAX_ERROR_BYTES: Final = 64 * 1024
+ERROR_READ_S: Final = 10.0
+MASK: Final = "***"
+
+_PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
+
+
+def is_refusal(answer: Answer) -> bool:
+    """Tell whether the answer's head already says that no model's answer follows."""
+    return answer.status != 200 or answer.content_type in _PAGES
+
+
+async def refusal_from_answer(answer: Answer, route: Route, *, estimated_tokens: int | None) -> UpstreamError:
+    """Read the start of the answer's body and return the error it stands for; the answer is closed.
+
+    estimated_tokens: stands in for the number of tokens when the upstream says only that there are too many.
+    """
+    try:
+        body = await answer.read_start(max_bytes=MAX_ERROR_BYTES, timeout_s=ERROR_READ_S)
+    finally:
+        answer.close()
+    error = upstream_error(
+        answer.status,
+        body,
+        answer.headers,
+        provider=route.provider.name,
+        model=route.model,
+        now=time.time(),
+        context_tokens=route.traits.context_tokens,
+        estimated_tokens=estimated_tokens,
+    )
+    return _masked(error, route)
+
+
+def _masked(error: UpstreamError, route: Route) -> UpstreamError:
+    """Take the provider's key out of a message, in case the upstream repeats what it was sent."""
+    key = route.provider.api_key
+    if key is not None and key.reveal() in error.message:
+        error.message = error.message.replace(key.reveal(), MASK)
+        error.args = (error.message,)
+    return error

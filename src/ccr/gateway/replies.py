@@ -1,0 +1,50 @@
+"""What the gateway takes from the server and gives back: values that know nothing of HTTP libraries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+JSON: Final = "application/json"
+EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks. request_id: of this request; session_id, agent: as the client names itself, for the log."""
+
+    request_id: str
+    session_id: str | None = None
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": JSON})
+
+
+class StreamReply(Protocol):
+    """An answer that is still being made; its status is 200.
+
+    Whoever got it calls ``next`` until it returns b"", writing what it returns, and ``close`` in any case.
+    """
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers that say what the stream is."""
+        ...
+
+    async def next(self) -> bytes:
+        """Return the bytes to write now, b"" at the end. Raises ApiError when the answer breaks off."""
+        ...
+
+    def close(self) -> None:
+        """End it: close the upstream's connection if the answer is not complete, write the record."""
+        ...

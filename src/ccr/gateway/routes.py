@@ -1,0 +1,43 @@
+"""The routes of a configuration with everything that is fixed for each: URL, traits, transformers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ccr.catalog.lookup import traits_of
+from ccr.routing.route import choose
+from ccr.transformers.pipeline import Pipeline
+from ccr.upstream.urls import url_of
+
+if TYPE_CHECKING:
+    from ccr.config.model import Config, Provider
+    from ccr.protocol.traits import ModelTraits
+
+
+class Route(NamedTuple):
+    """A provider, a model of it, and how requests get there. Each is made once."""
+
+    provider: Provider
+    model: str
+    url: str
+    traits: ModelTraits
+    pipeline: Pipeline
+
+
+class Routes:
+    """Finds the route of a request. Raises ValueError when a configured transformer cannot be built."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._routes = {
+            (provider.name, model): Route(
+                provider, model, url_of(provider, model), traits_of(model), Pipeline.of(provider, model)
+            )
+            for provider in config.providers
+            for model in provider.models
+        }
+
+    def find(self, model: str) -> tuple[Route, str]:
+        """Return the route for a request's model, and the rule that chose it. Raises RequestError (400)."""
+        decision = choose(model, self._config)
+        return self._routes[decision.provider.name, decision.model], decision.rule

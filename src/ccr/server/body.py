@@ -1,0 +1,62 @@
+"""The body of a request, bounded in size and in time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from ccr.errors import RequestError
+
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+PROGRESS_BYTES: Final = 1024
+PROGRESS_S: Final = 10.0
+"""At least PROGRESS_BYTES must arrive in this time; who sends slower holds a connection for nothing."""
+
+if TYPE_CHECKING:
+    from aiohttp import StreamReader
+
+
+async def body_of(request: web.BaseRequest, *, max_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """Return the body of a request.
+
+    Raises RequestError: 413 before anything is read when the announced size is too large, or once it is;
+    408 when it does not arrive; 400 when its chunks are malformed.
+    """
+    if (request.content_length or 0) > max_bytes:
+        raise _too_large(max_bytes)
+    content = request.content
+    try:
+        data: bytes = content.read_nowait()
+        if not content.at_eof():
+            data = await _rest(content, data, max_bytes)
+    except TimeoutError as error:
+        raise RequestError("the body of the request did not arrive in time", status=408) from error
+    except web.RequestPayloadError as error:
+        raise RequestError("the body of the request is malformed") from error
+    if len(data) > max_bytes:
+        raise _too_large(max_bytes)
+    return data
+
+
+async def _rest(content: StreamReader, start: bytes, max_bytes: int) -> bytes:
+    pieces = [start]
+    size = len(start)
+    progress = 0
+    now = asyncio.get_running_loop().time
+    async with asyncio.timeout(PROGRESS_S) as deadline:
+        while data := await content.readany():
+            pieces.append(data)
+            size += len(data)
+            if size > max_bytes:
+                raise _too_large(max_bytes)
+            progress += len(data)
+            if progress >= PROGRESS_BYTES:
+                progress = 0
+                deadline.reschedule(now() + PROGRESS_S)
+    return b"".join(pieces)
+
+
+def _too_large(max_bytes: int) -> RequestError:
+    return RequestError(f"the request is larger than {max_bytes // 2**20} MiB", status=413)

@@ -1,0 +1,184 @@
+"""The one handler of all requests: guard, body, gateway, answer. Every answer carries its ``request-id``."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, Final, cast
+
+from aiohttp import web
+
+from ccr.errors import ApiError
+from ccr.gateway.replies import Client, Reply
+from ccr.server.body import body_of
+from ccr.server.dialects import error_body, error_event, error_headers
+from ccr.server.health import health_body
+from ccr.server.routes import ROUTES
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Mapping
+
+    from ccr.config.model import Secret
+    from ccr.gateway.gateway import Gateway
+    from ccr.gateway.replies import StreamReply
+    from ccr.server.dialects import Dialect
+    from ccr.server.guard import Guard
+    from ccr.server.routes import Served
+
+ROOT_TEXT: Final = b"ccr is running.\n"
+MAX_NAME_CHARS: Final = 128
+MUST_CLOSE: Final = frozenset({408, 413})
+"""After these the rest of the body is not worth reading."""
+
+
+def new_request_id() -> str:
+    """Return the id of a request; the client shows it, the log has it."""
+    return f"req_{secrets.token_hex(12)}"
+
+
+class Front:
+    """Answers requests. instance, key: for the proof of ``/health``."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        gateway: Gateway,
+        *,
+        key: Secret,
+        instance: str,
+        log: logging.Logger,
+        request_id: Callable[[], str] = new_request_id,
+    ) -> None:
+        self._guard = guard
+        self._gateway = gateway
+        self._key = key
+        self._instance = instance
+        self._log = log
+        self._request_id = request_id
+        self._streams: set[asyncio.Task[object]] = set()
+        self._is_cut = False
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request. Raises only when the client has left."""
+        request_id = self._request_id()
+        dialect: Dialect = "anthropic"
+        try:
+            path = self._guard.path_of(request.raw_path)
+            served = ROUTES[path]
+            dialect = served.dialect
+            self._guard.check(request.method, path, request.headers)
+            reply = await self._reply(served, request, request_id)
+            if isinstance(reply, Reply):
+                return _response(reply.status, reply.body, reply.headers, request_id)
+            return await self._stream(request, reply, request_id, dialect)
+        except ApiError as error:
+            return self._refused(error, dialect, request_id)
+        except ConnectionError:
+            raise  # the client left while it was being answered
+        except Exception:  # noqa: BLE001 - a fault of ours must be answered, whatever it is
+            self._log.exception("unexpected error", extra={"fields": {"request_id": request_id}})
+            return self._refused(_unexpected(request_id), dialect, request_id)
+
+    async def _reply(self, served: Served, request: web.BaseRequest, request_id: str) -> Reply | StreamReply:
+        match served.action:
+            case "messages":
+                return await self._gateway.messages(await body_of(request), _client(request, request_id))
+            case "count_tokens":
+                return self._gateway.count_tokens(await body_of(request))
+            case "chat_completions":
+                body = await body_of(request)
+                return await self._gateway.chat_completions(body, _client(request, request_id))
+            case "models":
+                return self._gateway.models()
+            case "root":
+                return Reply(200, ROOT_TEXT, {"content-type": "text/plain; charset=utf-8"})
+            case "health":
+                return Reply(200, health_body(request.raw_path, self._key, self._instance))
+
+    def _refused(self, error: ApiError, dialect: Dialect, request_id: str) -> web.Response:
+        self._log.debug(
+            "refused",
+            extra={"fields": {"request_id": request_id, "status": error.status, "error": error.message}},
+        )
+        headers = {"content-type": "application/json", **error_headers(error)}
+        response = _response(error.status, error_body(error, dialect, request_id), headers, request_id)
+        if error.status in MUST_CLOSE:
+            response.force_close()
+        return response
+
+    # -- streams ---------------------------------------------------------------------------------------
+
+    async def _stream(
+        self, request: web.BaseRequest, reply: StreamReply, request_id: str, dialect: Dialect
+    ) -> web.StreamResponse:
+        """Write a stream to its end; whatever happens, the reply is closed, and with it the upstream."""
+        response = EventStream(headers=_headers(reply.headers, request_id))
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        self._streams.add(task)
+        try:
+            await response.prepare(request)
+            while data := await reply.next():
+                await response.write(data)
+        except ApiError as error:
+            await response.write(error_event(error, dialect, request_id))
+        except asyncio.CancelledError:
+            if not self._is_cut:
+                raise
+            await response.write(error_event(_stopping(), dialect, request_id))
+        except ConnectionError:
+            raise
+        except Exception:  # noqa: BLE001 - a fault of ours must be answered, whatever it is
+            self._log.exception("unexpected error", extra={"fields": {"request_id": request_id}})
+            await response.write(error_event(_unexpected(request_id), dialect, request_id))
+        finally:
+            self._streams.discard(task)
+            reply.close()
+        await response.write_eof()
+        return response
+
+    @property
+    def stream_count(self) -> int:
+        """How many streams are being written."""
+        return len(self._streams)
+
+    def cut(self) -> None:
+        """End all streams with an error event: the service stops and they took too long."""
+        self._is_cut = True
+        for task in self._streams:
+            task.cancel()
+
+
+class EventStream(web.StreamResponse):
+    """A response whose head goes out together with its first event."""
+
+    _send_headers_immediately = False
+
+
+def _response(status: int, body: bytes, headers: Mapping[str, str], request_id: str) -> web.Response:
+    return web.Response(status=status, body=body, headers=_headers(headers, request_id))
+
+
+def _headers(headers: Mapping[str, str], request_id: str) -> dict[str, str]:
+    # Anthropic's clients read the first, OpenAI's the second.
+    return {**headers, "request-id": request_id, "x-request-id": request_id, "server": "ccr"}
+
+
+def _client(request: web.BaseRequest, request_id: str) -> Client:
+    return Client(
+        request_id=request_id,
+        session_id=_name(request.headers.get("X-Claude-Code-Session-Id")),
+        agent=_name(request.headers.get("User-Agent")),
+    )
+
+
+def _name(value: str | None) -> str | None:
+    return value[:MAX_NAME_CHARS].encode("ascii", "replace").decode() if value else None
+
+
+def _unexpected(request_id: str) -> ApiError:
+    return ApiError(500, f"ccr met an unexpected error; its log says more under {request_id}")
+
+
+def _stopping() -> ApiError:
+    return ApiError(529, "ccr is being stopped; the answer is cut. Repeat the request when it runs again.")

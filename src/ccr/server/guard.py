@@ -1,0 +1,203 @@
+"""Who may ask at all: decided on the raw head of a request, before anything is read or looked up.
+
+In this order, the first that applies decides:
+
+    target   must be a path from the route table, byte for byte; never normalised, so nothing can be
+    smuggled past it Host     exactly one, and one of ours: a name that a web page was bound to by DNS is
+    refused (DNS rebinding) browser  a request with ``Origin`` or ``Sec-Fetch-Site`` comes from a web page;
+    none has any business here method   one of the route's key      on every route but the two that say
+    nothing: constant-time comparison body     JSON by its content type, and not compressed: a "simple"
+    cross-site post is neither
+
+Pure: headers in, None or an error out. No route sends CORS headers, so that no page can read an answer
+either.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ccr.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ccr.config.model import Secret
+
+LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
+HTTP_PORT: Final = 80
+REMEDY: Final = "Start the client with `ccr code`, or set the variables that `ccr env` prints."
+
+
+class Headers(Protocol):
+    """The headers of a request; names in any case."""
+
+    def getall(self, key: str, default: list[str]) -> list[str]:
+        """Return every value of a header."""
+        ...
+
+    def __contains__(self, key: object) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What the route table says of a path. is_open: no key is needed for it."""
+
+    methods: tuple[str, ...]
+    is_open: bool = False
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The values of ``Host`` that name this service."""
+
+    names: frozenset[str]
+    any_address: frozenset[int] = frozenset()
+    """Ports on which any IP address is a name too (the service listens on all of them)."""
+
+    @classmethod
+    def of(cls, host: str, ports: Iterable[int]) -> Hosts:
+        """Return what is allowed for a service listening on ``host`` (as configured) and ``ports``."""
+        ports = frozenset(ports)
+        own = host.lower()
+        if ":" in own and not own.startswith("["):
+            own = f"[{own}]"
+        is_wildcard = _is_unspecified(own)
+        hosts = {*LOOPBACK_NAMES} | (set() if is_wildcard else {own})
+        names = {f"{name}:{port}" for name in hosts for port in ports}
+        if HTTP_PORT in ports:
+            names |= hosts
+        return cls(frozenset(names), ports if is_wildcard else frozenset())
+
+    def allow(self, host: str) -> bool:
+        """Tell whether a value of ``Host`` names this service."""
+        host = host.lower()
+        if host in self.names:
+            return True
+        if not self.any_address:
+            return False
+        # Listening everywhere: DNS cannot bind an address to another site, so it is as good as a name of ours.
+        name, _, port = host.rpartition(":")
+        return port.isascii() and port.isdigit() and int(port) in self.any_address and _is_address(name)
+
+
+class Guard:
+    """The checks for one service. key: None when no key is asked for (``"AUTH": "none"``)."""
+
+    def __init__(self, hosts: Hosts, key: Secret | None, endpoints: Mapping[str, Endpoint]) -> None:
+        self._hosts = hosts
+        self._key = key.reveal().encode() if key is not None else None
+        self._endpoints = endpoints
+
+    def path_of(self, target: str) -> str:
+        """Return the path of a raw request target.
+
+        Raises RequestError: 400 for anything but a path (``http://…``, ``*``, ``host:port``), 404 for one
+        that is not in the table.
+        """
+        if not target.startswith("/"):
+            raise RequestError("the request target must be a path", status=400)
+        path = target.partition("?")[0]
+        if path not in self._endpoints:
+            raise RequestError(
+                f"there is no {_shown(path)} here; ccr serves {', '.join(self._endpoints)}", status=404
+            )
+        return path
+
+    def check(self, method: str, path: str, headers: Headers) -> None:
+        """Let a request through, or raise RequestError."""
+        self._check_host(headers)
+        if "Origin" in headers or any(
+            value.strip().lower() != "none" for value in headers.getall("Sec-Fetch-Site", [])
+        ):
+            raise RequestError("requests of web pages are not answered", status=403)
+        endpoint = self._endpoints[path]
+        if method not in endpoint.methods:
+            raise RequestError(
+                f"{_shown(method)} is not possible on {path}; use {' or '.join(endpoint.methods)}", status=405
+            )
+        if "Upgrade" in headers:
+            raise RequestError("protocol upgrades are not possible here")
+        if not endpoint.is_open and self._key is not None:
+            self._check_key(self._key, headers)
+        if method == "POST":
+            _check_body_headers(headers)
+
+    def _check_host(self, headers: Headers) -> None:
+        hosts = headers.getall("Host", [])
+        if len(hosts) != 1:
+            raise RequestError("exactly one Host header is required")
+        if not self._hosts.allow(hosts[0]):
+            raise RequestError(
+                f"Host `{_shown(hosts[0])}` is not a name of ccr; use 127.0.0.1 or localhost, and its port",
+                status=403,
+            )
+
+    @staticmethod
+    def _check_key(key: bytes, headers: Headers) -> None:
+        authorizations = headers.getall("Authorization", [])
+        api_keys = headers.getall("x-api-key", [])
+        if len(authorizations) > 1 or len(api_keys) > 1:
+            raise RequestError("Authorization and x-api-key may be given once each")
+        given: dict[str, str] = {}
+        if api_keys:
+            given["x-api-key"] = api_keys[0].strip()
+        if authorizations:
+            given["Authorization"] = _bearer_token(authorizations[0])
+        if not given:
+            raise RequestError(f"this needs the local key of ccr. {REMEDY}", status=403)
+        wrong = [name for name, value in given.items() if not hmac.compare_digest(_bytes(value), key)]
+        if not wrong:
+            return
+        if len(wrong) < len(given):
+            raise RequestError(
+                f"{wrong[0]} holds another key than the local key of ccr, while the other header is right. "
+                "Unset the variable it comes from (ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN).",
+                status=403,
+            )
+        raise RequestError(f"{wrong[0]} does not hold the local key of ccr. {REMEDY}", status=403)
+
+
+def _check_body_headers(headers: Headers) -> None:
+    types = headers.getall("Content-Type", [])
+    media_type = types[0].partition(";")[0].strip().lower() if len(types) == 1 else ""
+    if media_type != "application/json":
+        raise RequestError("content-type must be application/json", status=415)
+    encodings = [value.strip().lower() for value in headers.getall("Content-Encoding", [])]
+    if any(encoding != "identity" for encoding in encodings):
+        raise RequestError("compressed requests are not accepted", status=415)
+
+
+def _bearer_token(value: str) -> str:
+    """Return the token of ``Bearer <token>`` (scheme in any case), "" for anything else."""
+    scheme, _, token = value.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _bytes(value: str) -> bytes:
+    return value.encode("utf-8", "surrogateescape")
+
+
+def _is_unspecified(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_unspecified
+    except ValueError:
+        return False
+
+
+def _is_address(name: str) -> bool:
+    if name.startswith("[") != name.endswith("]"):
+        return False
+    try:
+        address = ipaddress.ip_address(name[1:-1] if name.startswith("[") else name)
+    except ValueError:
+        return False
+    return not address.is_unspecified and (address.version == 4 or name.startswith("["))
+
+
+def _shown(text: str) -> str:
+    """Return a text of the client as it may stand in a message: short, printable."""
+    return "".join(char if char.isprintable() else "?" for char in text[:80])

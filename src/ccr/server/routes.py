@@ -1,0 +1,32 @@
+"""The table of all routes: nothing else is served. A test holds a copy, so that none comes by accident."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from ccr.server.guard import Endpoint
+
+Action = Literal["messages", "count_tokens", "chat_completions", "models", "root", "health"]
+
+
+class Served(NamedTuple):
+    """What is done on a path, and in whose words errors are told there."""
+
+    action: Action
+    endpoint: Endpoint
+    dialect: Literal["anthropic", "openai"] = "anthropic"
+
+
+_POST: Final = Endpoint(("POST",))
+
+ROUTES: Final[dict[str, Served]] = {
+    "/v1/messages": Served("messages", _POST),
+    # A base URL that ends in /v1 makes the client ask for these.
+    "/v1/v1/messages": Served("messages", _POST),
+    "/v1/messages/count_tokens": Served("count_tokens", _POST),
+    "/v1/v1/messages/count_tokens": Served("count_tokens", _POST),
+    "/v1/chat/completions": Served("chat_completions", _POST, "openai"),
+    "/v1/models": Served("models", Endpoint(("GET",))),
+    "/": Served("root", Endpoint(("GET", "HEAD"), is_open=True)),
+    "/health": Served("health", Endpoint(("GET",), is_open=True)),
+}

@@ -1,0 +1,118 @@
+"""An upstream's answer while it arrives: status and headers, then its bytes as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from ccr.errors import UpstreamError
+from ccr.upstream.failures import broken
+from ccr.upstream.inflate import Inflater
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+LAST_BYTES_S: Final = 1.0
+"""How long the end of an answer may lag behind its last event before the connection is given up."""
+
+
+class Answer:
+    """One answer. Read it with ``next`` or ``read``, then ``close`` it, whatever happened.
+
+    The connection goes back to the pool by itself when the end of the answer was read, and only then.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse, *, provider: str, host: str) -> None:
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._content = response.content
+        self._provider = provider
+        self._host = host
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        self._inflater = Inflater(encoding, provider=provider) if encoding not in {"identity", ""} else None
+
+    @property
+    def content_type(self) -> str:
+        """The media type, lower case, without parameters; "" when none was given."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    async def next(self, timeout_s: float) -> bytes:
+        """Return what has arrived, b"" at the end; wait for it at most ``timeout_s``.
+
+        Raises TimeoutError when nothing arrived (the answer is still whole: call again or close it),
+        UpstreamError when it cannot go on.
+        """
+        while True:
+            data = await self._next(timeout_s)
+            if not data or self._inflater is None:
+                return data
+            inflated = self._inflater.feed(data)
+            if inflated:
+                return inflated
+
+    async def _next(self, timeout_s: float) -> bytes:
+        content = self._content
+        try:
+            data: bytes = content.read_nowait()
+            if data or content.at_eof():
+                return data
+            async with asyncio.timeout(timeout_s):
+                return await content.readany()
+        except TimeoutError:
+            raise
+        except (aiohttp.ClientError, OSError) as error:
+            raise broken(error, provider=self._provider, host=self._host) from error
+
+    async def read(self, *, max_bytes: int = MAX_BODY_BYTES, timeout_s: float) -> bytes:
+        """Return the whole body. ``timeout_s``: between two reads.
+
+        Raises UpstreamError on a body that is larger, cut off, or does not go on in time.
+        """
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while data := await self.next(timeout_s):
+                size += len(data)
+                if size > max_bytes:
+                    raise UpstreamError(502, f"{self._provider} answered with more than {max_bytes} bytes")
+                pieces.append(data)
+        except TimeoutError as error:
+            raise UpstreamError(
+                504,
+                f"{self._provider}: {self._host} stopped in the middle of its answer for {timeout_s:.0f} s",
+            ) from error
+        return b"".join(pieces)
+
+    async def read_start(self, *, max_bytes: int, timeout_s: float) -> bytes:
+        """Return at most ``max_bytes`` of the body, less when it breaks off: enough to see what it says."""
+        body = b""
+        try:
+            while len(body) < max_bytes and (data := await self.next(timeout_s)):
+                body += data
+        except (TimeoutError, UpstreamError):
+            pass  # an error's text is worth showing even when its end is missing
+        return body[:max_bytes]
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all of it was read, so that nothing is lost by closing it."""
+        return self._content.at_eof()
+
+    async def finish(self) -> None:
+        """Read the little that follows a complete answer, so that its connection can be reused."""
+        try:
+            async with asyncio.timeout(LAST_BYTES_S):
+                while await self._content.readany():
+                    pass
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            pass  # then it is not reused
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection, unless the answer was read to its end. May be called again."""
+        self._response.close()

@@ -1,0 +1,167 @@
+"""The network on the way out: one request to a provider, one Answer or one UpstreamError.
+
+What differs from aiohttp's defaults, and why: redirects are not followed (they would carry the key to
+another host); nothing is read from the environment; no cookies; no total timeout (it would cut long
+streams) but one for the connection and one for the first byte; no compression is asked for. Headers are
+built here from an allow-list: nothing of the client's own headers goes upstream, and a provider's key goes
+only to that provider's URL.
+
+Knows neither the wire formats nor the client. Retries beyond the one of a dead pooled connection belong
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+
+from ccr import __version__
+from ccr.upstream.answer import Answer
+from ccr.upstream.failures import silent, unreachable
+from ccr.upstream.retry import Attempt, is_replayable
+from ccr.upstream.urls import host_of, is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+    from types import SimpleNamespace
+
+    from ccr.config.model import Config, Provider
+
+CONNECT_TIMEOUT_S: Final = 10.0
+KEEP_ALIVE_S: Final = 15.0
+"""Less than what servers and load balancers use, so that they seldom close a connection first."""
+DNS_TTL_S: Final = 60
+READ_BYTES: Final = 64 * 1024
+"""Reading pauses when twice this waits for a slow client."""
+USER_AGENT: Final = f"ccr/{__version__}"
+
+
+class Upstream:
+    """The connections to all providers. Needs a running loop; ``close`` it."""
+
+    def __init__(self, config: Config) -> None:
+        self._first_byte_s = config.api_timeout_s
+        self._proxy_url = config.proxy_url.reveal() if config.proxy_url is not None else None
+        self._pooled = _session(force_close=False)
+        self._fresh = _session(force_close=True)
+        self._finishing: set[asyncio.Task[None]] = set()
+
+    async def open(
+        self,
+        provider: Provider,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        stream: bool,
+    ) -> Answer:
+        """Post ``body`` and return the answer as soon as its headers are there, whatever its status.
+
+        headers: what the route asks for beyond the ones every request has. Raises UpstreamError when no
+        answer came.
+        """
+        sent = _headers(provider, headers or {}, stream=stream)
+        attempt = Attempt(time.monotonic())
+        try:
+            return await self._post(self._pooled, provider, url, body, sent, attempt)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            failure: aiohttp.ClientError | OSError | ValueError = error
+        if is_replayable(failure, attempt, now=time.monotonic()):
+            try:
+                return await self._post(self._fresh, provider, url, body, sent, attempt)
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                failure = error
+        raise unreachable(failure, provider=provider.name, host=host_of(url)) from failure
+
+    async def _post(
+        self,
+        session: aiohttp.ClientSession,
+        provider: Provider,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        attempt: Attempt,
+    ) -> Answer:
+        host = host_of(url)
+        proxy = None if self._proxy_url is None or is_loopback(url) else self._proxy_url
+        try:
+            async with asyncio.timeout(self._first_byte_s) as deadline:
+                response = await session.post(
+                    url,
+                    data=body,
+                    headers=headers,
+                    proxy=proxy,
+                    allow_redirects=False,
+                    trace_request_ctx=attempt,
+                )
+        except TimeoutError as error:
+            if deadline.expired():
+                raise silent(self._first_byte_s, provider=provider.name, host=host) from error
+            raise
+        try:
+            return Answer(response, provider=provider.name, host=host)
+        except BaseException:
+            response.close()
+            raise
+
+    def release(self, answer: Answer) -> None:
+        """Give the answer's connection back to the pool if its end arrives soon, without waiting for that."""
+        if answer.is_at_end:
+            answer.close()
+            return
+        self._spawn(answer.finish())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for task in self._finishing:
+            task.cancel()
+        await asyncio.gather(*self._finishing, return_exceptions=True)
+        await self._pooled.close()
+        await self._fresh.close()
+
+
+def _session(*, force_close: bool) -> aiohttp.ClientSession:
+    if force_close:
+        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_TTL_S, force_close=True)
+    else:
+        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_TTL_S, keepalive_timeout=KEEP_ALIVE_S)
+    reused = aiohttp.TraceConfig()
+    reused.on_connection_reuseconn.append(_mark_reused)
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+        auto_decompress=False,
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        read_bufsize=READ_BYTES,
+        trace_configs=[reused],
+    )
+
+
+async def _mark_reused(
+    _session: aiohttp.ClientSession,
+    context: SimpleNamespace,
+    _params: aiohttp.TraceConnectionReuseconnParams,
+) -> None:
+    context.trace_request_ctx.is_reused = True
+
+
+def _headers(provider: Provider, extra: Mapping[str, str], *, stream: bool) -> dict[str, str]:
+    headers = {
+        "Accept": "text/event-stream" if stream else "application/json",
+        "Accept-Encoding": "identity",
+        "Content-Type": "application/json",
+        "User-Agent": USER_AGENT,
+        **extra,
+    }
+    if provider.api_key is not None:
+        headers["Authorization"] = f"Bearer {provider.api_key.reveal()}"
+    return headers
