@@ -64,7 +64,9 @@ def rss_kb(pids, key="Pss"):
     t = 0
     for p in pids:
         try:
-            t += int(re.search(rf"^{key}:\s+(\d+)", open(f"/proc/{p}/smaps_rollup").read(), re.MULTILINE).group(1))
+            t += int(
+                re.search(rf"^{key}:\s+(\d+)", open(f"/proc/{p}/smaps_rollup").read(), re.MULTILINE).group(1)
+            )
         except Exception:
             pass
     return t

@@ -7,7 +7,48 @@ import random
 random.seed(7)
 D = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bodies")
 os.makedirs(D, exist_ok=True)
-W = ["the", "file", "function", "returns", "value", "when", "path", "exists", "import", "class", "def", "self", "return", "error", "handle", "request", "async", "stream", "token", "model", "proxy", "config", "test", "line", "of", "and", "to", "in", "is", "for", "with", "you", "must", "not", "should", "use", "tool", "read", "write", "edit"]
+W = [
+    "the",
+    "file",
+    "function",
+    "returns",
+    "value",
+    "when",
+    "path",
+    "exists",
+    "import",
+    "class",
+    "def",
+    "self",
+    "return",
+    "error",
+    "handle",
+    "request",
+    "async",
+    "stream",
+    "token",
+    "model",
+    "proxy",
+    "config",
+    "test",
+    "line",
+    "of",
+    "and",
+    "to",
+    "in",
+    "is",
+    "for",
+    "with",
+    "you",
+    "must",
+    "not",
+    "should",
+    "use",
+    "tool",
+    "read",
+    "write",
+    "edit",
+]
 
 
 def text(n):
