@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import openai
+import pytest
+from click.testing import CliRunner
+
+from ccr.cli.sandbox import sandbox
+from tests.sandbox.bodies import OLD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PROGRAM = [sys.executable, "-P", "-c", "from ccr.cli.sandbox import sandbox; sandbox()"]
+
+
+@contextmanager
+def running(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [*PROGRAM, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **variables},
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_it_serves_until_it_is_ended(tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text('{"turns": [{"text": "Scripted"}]}')
+    with running("--json", "--script", str(script)) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        provider = told["config"]["Providers"][0]
+        assert provider["api_base_url"] == f"{told['url']}/serving-endpoints/{OLD}/invocations"
+        assert told["config"]["Router"] == {"default": f"databricks,{OLD}"}
+        client = openai.OpenAI(base_url=f"{told['url']}/serving-endpoints", api_key=provider["api_key"])
+        answer = client.chat.completions.create(model=OLD, messages=[{"role": "user", "content": "hi"}])
+        client.close()
+        assert answer.choices[0].message.content == "Scripted"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+
+
+def test_an_own_token_is_never_printed() -> None:
+    with running(CCR_SANDBOX_TOKEN="my-own-token") as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[1]
+        client = openai.OpenAI(base_url=f"{url}/serving-endpoints", api_key="my-own-token")
+        client.chat.completions.create(model=OLD, messages=[{"role": "user", "content": "hi"}])
+        client.close()
+        process.send_signal(signal.SIGTERM)
+        rest = process.stdout.read()
+        assert process.wait(10) == 0
+    assert "$CCR_SANDBOX_TOKEN" in rest
+    assert "my-own-token" not in rest
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [('{"turns": 5}', "$.turns"), (None, "No such file or directory")]
+)
+def test_a_script_that_cannot_be_read(tmp_path: Path, content: str | None, expected: str) -> None:
+    path = tmp_path / "script.json"
+    if content is not None:
+        path.write_text(content)
+    result = CliRunner().invoke(sandbox, ["--script", str(path)])
+    assert result.exit_code == 1
+    assert expected in result.output
+    assert "script.json" in result.output
+
+
+def test_a_taken_port() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = CliRunner().invoke(sandbox, ["--port", str(taken.getsockname()[1])])
+    assert result.exit_code == 1
+    assert "cannot be used" in result.output
