@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ccr.errors import CcrError
+from ccr.errors import StartError
 
 if TYPE_CHECKING:
     from ccr.sandbox import Workspace
@@ -43,10 +43,8 @@ def sandbox(port: int, token: str | None, script: Path | None, as_json: bool) ->
         )
         shown_token = DEFAULT_TOKEN if workspace.token == DEFAULT_TOKEN else f"${TOKEN_VARIABLE}"
         asyncio.run(_serve(workspace, shown_token, as_json=as_json))
-    except CcrError as error:
-        raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"Port {port} cannot be used: {error.strerror or error}") from error
+        raise StartError(f"Port {port} cannot be used: {error.strerror or error}") from error
 
 
 async def _serve(workspace: Workspace, shown_token: str, *, as_json: bool) -> None:

@@ -38,8 +38,10 @@ def status(*, as_json: bool) -> None:
     trouble = ""
     try:
         config = load_config(paths, os.environ)
-    except (ConfigError, StartError) as error:
-        trouble = str(error)
+    except ConfigError as error:
+        trouble = f"The configuration has problems:\n{error}"
+    except StartError as error:
+        trouble = str(error).partition("\n")[0]
     found = find_service(paths, known_key(paths, os.environ))
     values = {**_service(found), **_configuration(paths, config, found)}
     if as_json:
@@ -48,7 +50,7 @@ def status(*, as_json: bool) -> None:
         for line in _lines(values):
             click.echo(line)
         if trouble:
-            click.echo(f"\nThe configuration has problems:\n{trouble}", err=True)
+            click.echo(f"\n{trouble}", err=True)
     raise SystemExit(0 if values["running"] else NOT_RUNNING)
 
 

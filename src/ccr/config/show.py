@@ -36,7 +36,7 @@ def values_from_config(config: Config) -> dict[str, Any]:
 
 
 def without_secrets(value: Any, name: str = "") -> Any:
-    """Return a copy with every text masked that stands under a name like ``apiKey`` or looks like a secret."""
+    """Return a copy in which texts under a name like ``apiKey``, or looking like a secret, are masked."""
     if isinstance(value, dict):
         return {key: without_secrets(entry, str(key)) for key, entry in value.items()}
     if isinstance(value, list):

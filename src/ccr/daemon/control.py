@@ -73,7 +73,7 @@ def start(
 
 def _spawned(paths: Paths, environ: Mapping[str, str], wait_s: float) -> bool:
     """Start a process; True when it serves, False when another one was first."""
-    from ccr.daemon.spawn import last_words, spawn  # these two are imported late: only a start needs them
+    from ccr.daemon.spawn import spawn  # these two are imported late: only a start needs them
     from ccr.transformers.registry import build
 
     load_config(paths, environ, check_step=build)
@@ -82,7 +82,7 @@ def _spawned(paths: Paths, environ: Mapping[str, str], wait_s: float) -> bool:
         raise StartError(outcome.sentence)
     if outcome.word in ("died", "late"):
         what = "ended while starting" if outcome.word == "died" else f"was not ready within {wait_s:.0f} s"
-        raise StartError(f"The service {what}. The end of {paths.start_log}:\n{last_words(paths)}")
+        raise StartError(f"The service {what}. The end of {paths.start_log}:\n{outcome.sentence}")
     return outcome.word == "ready"
 
 

@@ -80,9 +80,9 @@ def _run_locked(
 
         try:
             _serve(config, key=key, instance=instance, sockets=[listening], log=log, on_ready=on_ready)
-        except Exception:
-            log.critical("the service ended with an error", exc_info=True)
-            raise
+        except Exception as error:
+            log.critical("the service ended with an error", extra={"fields": {"error": repr(error)}})
+            raise  # the traceback goes to stderr, that is the start log
         finally:
             remove_state(paths, instance)
     log.info("stopped")

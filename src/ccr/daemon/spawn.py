@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ccr.config.private import FILE_MODE, make_private_folder
@@ -28,13 +29,15 @@ def spawn(paths: Paths, environ: Mapping[str, str], wait_s: float) -> Outcome:
     """Start a serving process, detached from this one, and wait for its outcome.
 
     The process gets the whole environment (the configuration may name any variable), the home folder as its
-    working directory, and the start log as stdout and stderr. One that is late is ended. Raises OSError.
+    working directory, and the start log as stdout and stderr. One that is late is ended. The sentence of a
+    death is what the start log got. Raises OSError.
     """
     make_private_folder(paths.home)
     make_private_folder(paths.log_dir)
     reading, writing = os.pipe()
     try:
         with contextlib.closing(os.fdopen(_start_log(paths), "ab")) as log:
+            offset = log.seek(0, os.SEEK_END)
             try:
                 command = [sys.executable, "-P", "-m", "ccr.daemon", "--background", "--report", str(writing)]
                 subprocess.run(  # noqa: S603 - our own interpreter and module; returns at once, the child detaches
@@ -57,16 +60,15 @@ def spawn(paths: Paths, environ: Mapping[str, str], wait_s: float) -> Outcome:
         with contextlib.suppress(ProcessLookupError):
             os.kill(
                 outcome.pid, signal.SIGTERM
-            )  # the pipe is open, so this pid is still the one that told it
+            )  # its pipe was open until now: it is the one that told its pid
+    if outcome.word in ("late", "died"):
+        return replace(outcome, sentence=_last_words(paths, offset))
     return outcome
 
 
-def last_words(paths: Paths) -> str:
-    """Return the last lines of the start log."""
-    try:
-        lines = paths.start_log.read_text(errors="replace").splitlines()[-LAST_LINES:]
-    except OSError:
-        return ""
+def _last_words(paths: Paths, offset: int) -> str:
+    """Return the last lines that were added to the start log."""
+    lines = paths.start_log.read_bytes()[offset:].decode(errors="replace").splitlines()[-LAST_LINES:]
     return "\n".join("".join(c if c.isprintable() else " " for c in line) for line in lines)
 
 
