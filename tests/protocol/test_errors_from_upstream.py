@@ -345,7 +345,7 @@ def test_overflow_without_numbers(body: object, limit: int | None, estimate: int
     [
         "input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000, decrease input length",
         "input length and max_tokens exceed context limit: 190000 + 32000 > 200000",
-        "maximum context length is 200000 tokens, not 222000 (190000 in the messages, 32000 in the completion)",
+        "maximum context length is 200000 tokens (190000 in the messages, 32000 in the completion)",
         "maximum context length of 200000 tokens: 190000 from the input messages, 32000 for the completion",
     ],
 )

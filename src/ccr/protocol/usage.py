@@ -49,6 +49,11 @@ class Usage(msgspec.Struct, frozen=True):
     cache_read_input_tokens: int = 0
     cache_creation_input_tokens: int = 0
 
+    @property
+    def prompt_tokens(self) -> int:
+        """The whole prompt, cached or not."""
+        return self.input_tokens + self.cache_read_input_tokens + self.cache_creation_input_tokens
+
 
 def usage_from_chat(raw: ChatUsage) -> Usage:
     """Return the counts in the Messages API's terms; missing ones are 0 (see the module's table)."""
