@@ -14,14 +14,24 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Service
 
 pytestmark = pytest.mark.e2e
+LONG = "A long answer that is cut somewhere in the middle, and then told again from its very start."
 RUN = ToolCall("Bash", {"command": "echo ran >> runs", "description": "run it"})
 
 
 def test_a_stream_cut_in_the_middle_of_a_text_is_asked_again(serve: Callable[..., Service]) -> None:
-    service = serve(Script(turns=[Turn(text="A long answer that is cut.", fault=Fault(kind="cut", at=3))]))
+    service = serve(
+        Script(
+            turns=[
+                Turn(
+                    text=LONG,
+                    fault=Fault(kind="cut", at=3),
+                )
+            ]
+        )
+    )
     session = service.claude("talk")
     assert session.exit_code == 0, session.text
-    assert session.text == "A long answer that is cut."
+    assert session.text == LONG
     first, second = service.chats()
     assert first["stream"] is True
     assert not second.get("stream"), "the client repeats without streaming"

@@ -257,13 +257,21 @@ def test_web_search_tells_the_model_that_there_is_none(serve: Callable[..., Serv
     assert set(service.statuses()) == {200}
 
 
-def test_a_subagent_works(serve: Callable[..., Service]) -> None:
+def test_a_subagent_works_on_its_own_model(serve: Callable[..., Service]) -> None:
     call = ToolCall("Agent", {"description": "look", "prompt": "say PONG", "subagent_type": "Explore"})
     service = serve(
         Script(
-            turns=[Turn(tools=[call], match="do it"), Turn(text="PONG", match="say PONG"), Turn(text="DONE")]
+            turns=[
+                Turn(tools=[call], match="do it"),
+                Turn(text="PONG", match="say PONG"),
+                Turn(text="DONE", match="do it"),
+            ],
+            repeat_last=True,
         )
     )
-    session = service.claude("do it", ANTHROPIC_DEFAULT_HAIKU_MODEL=SMALL)
+    session = service.claude("do it", CLAUDE_CODE_SUBAGENT_MODEL=SMALL)
     assert session.exit_code == 0, session.text
+    assert session.text == "DONE"
     assert set(service.statuses()) == {200}
+    endpoints = {request.path.split("/")[2] for request in service.workspace.conversation}
+    assert endpoints == {OLD, SMALL}
