@@ -122,7 +122,7 @@ class BlockSanitizer:
         return kept, is_changed
 
     def _is_plain(self, block: JsonObject) -> bool:
-        """Tell at a glance that nothing has to be done: known keys, no breakpoint, no doubt about the text."""
+        """Tell at a glance that nothing has to be done: known keys, no breakpoint, a visible text."""
         kind = block_type(block)
         keys = self._keys.get(kind)
         if keys is None or not keys.issuperset(block) or "cache_control" in block:

@@ -28,6 +28,25 @@ from ccr.protocol.request_rules import RequestRule
 if TYPE_CHECKING:
     from ccr.protocol.traits import ModelTraits
 
+PASSED_BETAS: Final = frozenset(
+    {
+        "computer-use-2025-01-24",
+        "computer-use-2025-11-24",
+        "context-1m-2025-08-07",
+        "effort-2025-11-24",
+        "extended-cache-ttl-2025-04-11",
+        "fine-grained-tool-streaming-2025-05-14",
+        "interleaved-thinking-2025-05-14",
+        "output-128k-2025-02-19",
+    }
+)
+"""Values of ``anthropic-beta`` that are sent on: those Databricks takes, for things still in the request.
+
+Source: LiteLLM's table of beta headers per provider, entry ``databricks``; for the one-hour cache, the
+launcher of Databricks (databricks.md §1). Betas whose fields are taken out (tool search, context management,
+structured outputs, cache scope, system messages in the conversation …) would announce what is not there.
+"""
+
 _BILLING_START: Final = re.compile(b'"' + re.escape(BILLING_PREFIX.encode()))
 
 
@@ -75,6 +94,13 @@ def sanitized_request(body: bytes, *, model: str, traits: ModelTraits) -> Native
     }
     data = encode({key: value for key, value in sent.items() if value is not None})
     return NativeConversion(data, rules.names(), bool(request.stream))
+
+
+def beta_header(value: str | None) -> str | None:
+    """Return the ``anthropic-beta`` header to send for the client's, None for none; see `PASSED_BETAS`."""
+    given = [name.strip() for name in (value or "").split(",")]
+    passed = dict.fromkeys(name for name in given if name in PASSED_BETAS)
+    return ",".join(passed) or None
 
 
 def _system(
