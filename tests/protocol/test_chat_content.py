@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ccr.errors import RequestError
 from tests.protocol.chat_requests import (
     ADAPTIVE,
     EPHEMERAL,
@@ -14,6 +15,7 @@ from tests.protocol.chat_requests import (
     Json,
     assistant,
     converted,
+    converted_bytes,
     custom_tool,
     image,
     text,
@@ -279,3 +281,26 @@ def test_the_last_four_cache_breakpoints_stay() -> None:
     assert result.messages[0] == {"role": "system", "content": [text("0")]}
     assert "cache_control" not in result.chat["tools"][0]
     assert result.rules == ("cache_control_over_limit",)
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ('{"type":"document","source":{"type":"content","content":[', "]}}"),
+        ('{"type":"tool_result","content":[', "]}"),
+        ('{"type":"novel","content":[', "]}"),
+    ],
+)
+def test_blocks_nested_to_any_depth_are_sent_or_refused(opening: str, closing: str) -> None:
+    for depth in (1, 50, 200, 240, 300, 450, 10_000):
+        nested = opening * depth + '{"type":"text","text":"x"}' + closing * depth
+        data = f'{{"model":"m","messages":[{{"role":"user","content":[{nested}]}}]}}'
+        assert outcome(data.encode()) == "sent" or depth > 50
+
+
+def outcome(data: bytes) -> str:
+    try:
+        converted_bytes(data, ADAPTIVE)
+    except RequestError as error:
+        return error.message
+    return "sent"

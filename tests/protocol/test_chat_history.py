@@ -35,7 +35,7 @@ from tests.protocol.torn_conversations import TORN_CONVERSATIONS
     [pytest.param(*row[1:], id=row[0]) for row in CONVERSATIONS + TORN_CONVERSATIONS],
 )
 def test_conversations(given: list[Json], expected: list[Json], rules: list[str]) -> None:
-    result = converted(with_messages(*given), ADAPTIVE)
+    result = converted(with_messages(*given, thinking={"type": "adaptive"}), ADAPTIVE)
     assert result.messages == expected
     assert list(result.rules) == rules
 

@@ -149,10 +149,11 @@ def test_adaptive_thinking_needs_nothing_of_the_history() -> None:
     assert converted(body, BOTH).chat["thinking"] == {"type": "adaptive"}
 
 
-def test_with_thinking_off_the_current_loop_holds_no_reasoning() -> None:
+@pytest.mark.parametrize("traits", [BUDGET, BOTH, ADAPTIVE])
+def test_with_thinking_off_the_current_loop_holds_no_reasoning(traits: ModelTraits) -> None:
     earlier = [assistant(thinking(), "b"), user("c")]
     loop = [*LOOP_WITH_THINKING, assistant(thinking(), "d", tool_use("t2")), user(tool_result("t2"))]
-    result = converted(with_messages(user("a"), *earlier, *loop), BUDGET)
+    result = converted(with_messages(user("a"), *earlier, *loop), traits)
     answers = [message for message in result.messages if message["role"] == "assistant"]
     assert answers[0]["content"] == [REASONING, {"type": "text", "text": "b"}]
     assert "content" not in answers[1]
@@ -160,7 +161,8 @@ def test_with_thinking_off_the_current_loop_holds_no_reasoning() -> None:
     assert result.rules == ("thinking_history_dropped",)
 
 
-def test_models_that_only_think_adaptively_keep_all_reasoning() -> None:
-    result = converted(with_messages(user("a"), *LOOP_WITH_THINKING), ADAPTIVE)
+@pytest.mark.parametrize(("traits", "kind"), [(BUDGET, ENABLED), (ADAPTIVE, {"type": "adaptive"})])
+def test_with_thinking_on_the_current_loop_keeps_its_reasoning(traits: ModelTraits, kind: Json) -> None:
+    result = converted(with_messages(user("a"), *LOOP_WITH_THINKING, thinking=kind), traits)
     assert result.messages[1]["content"] == [REASONING]
     assert result.rules == ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ccr.errors import RequestError
 from ccr.protocol.anthropic import Block, MessagesRequest
 from ccr.protocol.chat_content import content_from_parts, parts_unless_blank, text_part
 from ccr.protocol.chat_history import history_from_messages
@@ -52,9 +53,16 @@ class Conversion(NamedTuple):
 def chat_request_from_messages(request: MessagesRequest, *, model: str, traits: ModelTraits) -> Conversion:
     """Return the chat request for ``model``.
 
-    Raises RequestError (400) for what no chat request can express: a tool input or schema that is no
-    object, a forced tool that does not exist.
+    Raises RequestError (400) for what no chat request can express: a tool input or schema that is no object,
+    a forced tool that does not exist, blocks nested too deeply.
     """
+    try:
+        return _conversion(request, model, traits)
+    except RecursionError:
+        raise RequestError("messages: nested too deeply") from None
+
+
+def _conversion(request: MessagesRequest, model: str, traits: ModelTraits) -> Conversion:
     rules = Rules()
     note_dropped_parameters(request, rules)
     history, tool_ids = history_from_messages(request.messages, traits, rules)
@@ -63,7 +71,7 @@ def chat_request_from_messages(request: MessagesRequest, *, model: str, traits: 
     thinking = thinking_from_request(request, history, max_tokens, traits, rules)
     is_thinking = thinking is not None
     if not is_thinking:
-        history = history_without_thinking(history, traits, rules)
+        history = history_without_thinking(history, rules)
     choice, choice_notes = tool_choice_from_request(request, tool_set, is_thinking=is_thinking, rules=rules)
     json_format = json_format_from_request(
         request, has_tools=bool(tool_set.tools), is_thinking=is_thinking, rules=rules

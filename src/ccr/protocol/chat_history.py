@@ -33,6 +33,7 @@ class ToolIds:
         self._rules = rules
         self._sent: set[str] = set()
         self._seen: set[str] = set()
+        self._last_number: dict[str, int] = {}
 
     def sent_id(self, client_id: str) -> str:
         """Return the id to send for one more call; a repeated or malformed id is renamed."""
@@ -42,11 +43,11 @@ class ToolIds:
             return client_id
         self._rules.add(RequestRule.TOOL_USE_ID_RENAMED)
         base = _FORBIDDEN_IN_ID.sub("_", client_id) or "toolu"
-        number = 2
         new = base
         while new in self._sent:
+            number = self._last_number.get(base, 1) + 1
+            self._last_number[base] = number
             new = f"{base}_{number}"
-            number += 1
         self._sent.add(new)
         return new
 

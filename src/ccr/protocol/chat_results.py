@@ -6,6 +6,7 @@ follows the tool messages, each announced by a text with the id of its call.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from ccr.protocol.chat_content import (
@@ -41,9 +42,9 @@ class UserTurn:
         self._traits = traits
         self._rules = rules
         self._calls = calls
-        self._waiting: dict[str, list[str]] = {}
+        self._waiting: dict[str, deque[str]] = {}
         for call in calls:
-            self._waiting.setdefault(call.client_id, []).append(call.id)
+            self._waiting.setdefault(call.client_id, deque()).append(call.id)
         self._results: dict[str, ChatMessage] = {}
         self._own: list[ContentPart] = []
         self._lifted: list[ContentPart] = []
@@ -56,7 +57,7 @@ class UserTurn:
         client_id = block.tool_use_id or ""
         waiting = self._waiting.get(client_id)
         if waiting:
-            call_id = waiting.pop(0)
+            call_id = waiting.popleft()
             self._results[call_id] = self._tool_message(block, call_id)
         elif waiting is not None:
             self._rules.add(RequestRule.DUPLICATE_TOOL_RESULT_AS_TEXT)

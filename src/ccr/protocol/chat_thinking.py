@@ -52,14 +52,9 @@ def thinking_from_request(
     return _enabled(wanted, request, max_tokens, rules)
 
 
-def history_without_thinking(
-    history: list[ChatMessage], traits: ModelTraits, rules: Rules
-) -> list[ChatMessage]:
-    """Return the history for a request with thinking off: no reasoning in the turn that is still going on.
-
-    Models that only think adaptively make no such demand on a history.
-    """
-    start = _loop_start(history) if "budget" in traits.thinking else None
+def history_without_thinking(history: list[ChatMessage], rules: Rules) -> list[ChatMessage]:
+    """Return the history for a request without thinking: no reasoning in the turn that is still going on."""
+    start = _loop_start(history)
     if start is None:
         return history
     return history[:start] + [_without_reasoning(message, rules) for message in history[start:]]

@@ -62,8 +62,9 @@ def _filled_turn() -> Turn:
 
 
 def _append(turns: list[Turn], turn: Turn) -> None:
+    """Add a turn. Blocks are lists of this module's own: they grow in place, linear for any conversation."""
     if turns and turns[-1].role == turn.role:
-        turns[-1] = Turn(turn.role, turns[-1].blocks + turn.blocks)
+        turns[-1].blocks.extend(turn.blocks)
     else:
         turns.append(turn)
 
