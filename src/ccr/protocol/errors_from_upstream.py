@@ -148,12 +148,14 @@ def _definitive(status: int, said: ErrorBody, *, provider: str, model: str) -> U
     """Return the error when no repetition can mend it and the status must change; None for all others."""
     words = said.message.lower()
     if "rate limit of 0" in words:
+        # Not 403: the client would show it as a failed login.
         return UpstreamError(
-            403,
+            400,
             _sentence(
                 f"{provider} has not enabled {model} for this workspace: {_message(said, status)}",
                 "Waiting does not help; choose another model.",
             ),
+            error_type="permission_error",
             should_retry=False,
         )
     is_about_credential = any(word in words for word in _CREDENTIAL_WORDS)

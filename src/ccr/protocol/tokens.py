@@ -2,8 +2,8 @@
 
 No tokenizer is used: the real one is not public, and the client asks 15 to 35 times at once (``/context``).
 Text counts by its UTF-8 bytes, which suits English (about 3.6 characters a token) as well as Chinese (three
-bytes a character, about one token). What is wrong in that for a model (its tokenizer, its kind of text) is mostly a
-factor, and the factor is learnt from the usage of finished answers.
+bytes a character, about one token). What is wrong in that for a model (its tokenizer, its kind of text) is
+mostly a factor, and the factor is learnt from the usage of finished answers.
 """
 
 from __future__ import annotations
