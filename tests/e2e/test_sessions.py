@@ -258,7 +258,8 @@ def test_web_search_tells_the_model_that_there_is_none(serve: Callable[..., Serv
 
 
 def test_a_subagent_works_on_its_own_model(serve: Callable[..., Service]) -> None:
-    call = ToolCall("Agent", {"description": "look", "prompt": "say PONG", "subagent_type": "Explore"})
+    wanted = {"description": "look", "prompt": "say PONG", "subagent_type": "Explore", "model": "haiku"}
+    call = ToolCall("Agent", wanted)
     service = serve(
         Script(
             turns=[
@@ -269,7 +270,7 @@ def test_a_subagent_works_on_its_own_model(serve: Callable[..., Service]) -> Non
             repeat_last=True,
         )
     )
-    session = service.claude("do it", CLAUDE_CODE_SUBAGENT_MODEL=SMALL)
+    session = service.claude("do it", ANTHROPIC_DEFAULT_HAIKU_MODEL=SMALL)
     assert session.exit_code == 0, session.text
     assert session.text == "DONE"
     assert set(service.statuses()) == {200}
