@@ -23,6 +23,8 @@ COMMANDS = {
     "env": ("env", "Print shell lines that point Claude Code at the service, for eval."),
     "logs": ("logs", "Show the service's log (-f: and what follows)."),
     "config": ("config", "Show and check the configuration."),
+    "doctor": ("doctor", "Check configuration, port, identity, host, models, clock; with remedies."),
+    "models": ("models", "List the configured and the served models: context, thinking, price."),
     "demo": ("demo", "Show everything at work on the embedded workspace; needs no configuration."),
     "sandbox": ("sandbox", "Run the embedded workspace, a strict stand-in for Databricks model serving."),
     "version": ("version", "Print the version."),

@@ -22,11 +22,16 @@ WORKSPACE_PATH = re.compile(r"/(serving-endpoints|ai-gateway)/")
 
 @dataclass(frozen=True)
 class Identity:
-    """Who calls a workspace. method: how it was found, for the person; expires_at: seconds since 1970."""
+    """Who calls a workspace.
+
+    method: how it was found, for the person. expires_at: seconds since 1970. renews: whether ccr gets a new
+    token by itself before this one ends.
+    """
 
     method: str
     token: Secret
     expires_at: float | None = None
+    renews: bool = False
 
 
 def workspace_of(provider: Provider) -> str | None:
