@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccr.errors import ProtocolError
@@ -70,6 +70,7 @@ SNIPPETS = st.sampled_from(
 )
 
 
+@settings(deadline=None)  # no test is timed
 @given(st.lists(SNIPPETS, max_size=25).map(b"".join), st.data())
 def test_any_cut_of_any_bytes_gives_the_same_events(data: bytes, draw: st.DataObject) -> None:
     cuts = sorted(draw.draw(st.lists(st.integers(0, len(data)), max_size=12)))

@@ -6,7 +6,7 @@ import json
 import string
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccr.protocol.message_from_chat import message_from_chat
@@ -90,6 +90,7 @@ def new_stream(**options: Any) -> MessageStream:
     return MessageStream(message_id="msg_1", model="m", **options)
 
 
+@settings(deadline=None)  # no test is timed
 @given(CONTENT, CALLS, USAGE, FINISH_REASONS, st.lists(st.integers(0, 10_000), max_size=8), st.data())
 def test_a_stream_gives_the_same_message_as_the_whole_completion(
     content: list[tuple[str, str, str | None]],
@@ -189,6 +190,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)  # no test is timed
 @given(st.lists(EVENTS, max_size=12), OPTIONS, st.lists(st.integers(0, 10_000), max_size=8))
 def test_whatever_comes_in_any_cut_the_grammar_holds(
     events: list[bytes], options: Json, cuts: list[int]
@@ -203,6 +205,7 @@ def test_whatever_comes_in_any_cut_the_grammar_holds(
     assert fed(new_stream(**options), data, cuts) == sent
 
 
+@settings(deadline=None)  # no test is timed
 @given(st.lists(EVENTS | st.just(b""), max_size=10), OPTIONS)
 def test_keep_alive_never_breaks_the_grammar_nor_changes_the_content(
     events: list[bytes], options: Json
