@@ -10,12 +10,11 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from ccr.config.interpolate import FromEnvironment
 from ccr.errors import Problem
 from ccr.protocol.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
 LIKE_A_SECRET = re.compile(r"[A-Za-z0-9+_]{32,}|://[^/]*@")
 SHOWN_CHARACTERS = 60
@@ -25,11 +24,15 @@ class Findings:
     """Collects everything there is to say about one file, so that the person reads it all at once.
 
     unset: key path -> variables that are not set; those keys get this problem and no second one.
+    replaced: key paths whose value came from the environment.
     """
 
-    def __init__(self, file: str, unset: Mapping[str, Iterable[str]] | None = None) -> None:
+    def __init__(
+        self, file: str, unset: Mapping[str, Iterable[str]], replaced: Container[str] = frozenset()
+    ) -> None:
         self._file = file
-        self._unset = dict(unset or {})
+        self._unset = unset
+        self._replaced = replaced
         self.warnings: list[str] = []
         self.notes: list[str] = []
         self.problems: list[Problem] = [
@@ -46,6 +49,12 @@ class Findings:
         """Note a fault at the key ``path``."""
         if path not in self._unset:
             self.problems.append(Problem(self._file, path, found, allowed))
+
+    def quoted(self, path: str, value: Any) -> str:
+        """Quote the value at a key, shortened; what may be a secret is only described."""
+        if path in self._replaced:
+            return f"{shape(value)} from the environment"
+        return quoted(value)
 
     def warn(self, path: str, sentence: str) -> None:
         """Note something that has no effect, or another one than expected."""
@@ -68,9 +77,7 @@ def shape(value: Any) -> str:
 
 
 def quoted(value: Any) -> str:
-    """Quote a value that is no secret, shortened; what may be one is only described."""
-    if isinstance(value, FromEnvironment):
-        return f"{shape(value)} from the environment"
+    """Quote a value, shortened; what looks like a secret is only described."""
     if isinstance(value, str) and value.strip():
         if LIKE_A_SECRET.search(value) or redacted(value) != value:
             return "a text that looks like a secret"

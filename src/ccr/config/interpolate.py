@@ -1,7 +1,7 @@
 """``$VAR`` and ``${VAR}`` in any text of the configuration, replaced from the environment.
 
 ``$VAR`` is capitals, digits and underscores; ``${…}`` takes any name; ``$$`` is a dollar sign.
-What came from the environment is marked, so that no message ever quotes it: it may be a secret.
+Which keys got something from the environment is noted, so that no message quotes them: it may be a secret.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ if TYPE_CHECKING:
 VARIABLE = re.compile(r"\$(?:(\$)|\{([^{}]*)\}|([A-Z_][A-Z0-9_]*))")
 
 
-class FromEnvironment(str):
-    """A text of which at least a part came from the environment."""
-
-    __slots__ = ()
-
-
 class Interpolation:
-    """One walk through the values: ``unset`` maps key path -> names of variables that are not set."""
+    """One walk through the values.
+
+    unset: key path -> names of variables that are not set.
+    replaced: key paths with something from the environment in their value.
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self.unset: dict[str, list[str]] = {}
+        self.replaced: set[str] = set()
 
     def walk(self, value: Any, path: str = "") -> Any:
         """Return ``value`` with every text interpolated; an unset variable stays as written and is noted."""
@@ -39,21 +38,17 @@ class Interpolation:
         return value
 
     def _text(self, text: str, path: str) -> str:
-        replaced = False
-
         def value_of(match: re.Match[str]) -> str:
-            nonlocal replaced
             if match[1]:
                 return "$"
             name = match[2] if match[2] is not None else match[3]
             if name not in self._environ:
                 self.unset.setdefault(path, []).append(name)
                 return match[0]
-            replaced = True
+            self.replaced.add(path)
             return self._environ[name]
 
-        result = VARIABLE.sub(value_of, text)
-        return FromEnvironment(result) if replaced else result
+        return VARIABLE.sub(value_of, text)
 
 
 def joined(path: str, key: str) -> str:

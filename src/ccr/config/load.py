@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
 
 from ccr.config.address import is_loopback
-from ccr.config.findings import Findings, quoted, shape
+from ccr.config.findings import Findings, shape
 from ccr.config.interpolate import Interpolation, joined
 from ccr.config.model import Auth, Config, LogLevel, Router, Secret
 from ccr.config.parse import MalformedError, Table, values_from_bytes
@@ -96,7 +96,7 @@ def config_from_bytes(
         raise ConfigError(Problem(file, "", shape(written), "an object with Providers and Router"))
     interpolation = Interpolation(environ)
     values = interpolation.walk(written)
-    findings = Findings(file, interpolation.unset)
+    findings = Findings(file, interpolation.unset, interpolation.replaced)
     if mode & 0o077:
         findings.warnings.append(f"{file} can be read by other users (mode {mode:o}); chmod 600 closes it.")
     _warn_of_repeated(written, "", findings)
@@ -139,11 +139,13 @@ def _host(root: Section, api_key: Secret | None, auth: Auth) -> str:
         return host
     if auth == "none":
         root.problem(
-            "AUTH", f"none, with HOST {quoted(host)}", "none only where HOST is 127.0.0.1 or localhost"
+            "AUTH", f"none, with HOST {root.quoted('HOST')}", "none only where HOST is 127.0.0.1 or localhost"
         )
     elif api_key is None or len(api_key.reveal()) < REMOTE_KEY_CHARACTERS:
         length = f"an APIKEY of at least {REMOTE_KEY_CHARACTERS} characters"
-        root.problem("HOST", f"{quoted(host)}, open to other machines", f"127.0.0.1, or {length} with it")
+        root.problem(
+            "HOST", f"{root.quoted('HOST')}, open to other machines", f"127.0.0.1, or {length} with it"
+        )
     root.findings.warn("HOST", "lets other machines reach this service; its key is all that keeps them out")
     return host
 
@@ -169,7 +171,7 @@ def _proxy_url(root: Section) -> Secret | None:
             is_usable = False
         if not is_usable:
             root.problem(key, "a text that is no http URL", "http://host:port, with user:password@ if needed")
-        return Secret(str(text))
+        return Secret(text)
     return None
 
 
@@ -184,7 +186,7 @@ def _router(section: Section, providers: tuple[Provider, ...]) -> Router:
     asked = ",".join(part.strip() for part in (written or "").split(",", 1)).lower()
     if asked not in routes:
         known = ", ".join(list(routes.values())[:10]) or "provider,model of Providers"
-        section.problem("default", quoted(section.values.get("default")), known)
+        section.problem("default", section.quoted("default"), known)
     others = {key: value for key, value in section.values.items() if key != "default"}
     return Router(default=routes.get(asked), others=others)
 

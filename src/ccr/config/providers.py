@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ccr.config.address import is_loopback
-from ccr.config.findings import quoted, shape
+from ccr.config.findings import shape
 from ccr.config.model import Provider, Step
 from ccr.config.section import Section
 
@@ -43,13 +43,10 @@ def providers_from(
         if not isinstance(entry, dict):
             root.findings.problem(path, shape(entry), "an object with " + ", ".join(KEYS))
             continue
-        provider = _provider(
-            Section(entry, path, root.findings), StepReader(root.findings, check_step, inherited)
-        )
+        section = Section(entry, path, root.findings)
+        provider = _provider(section, StepReader(root.findings, check_step, inherited))
         if provider.name.lower() in found_providers:
-            root.findings.problem(
-                f"{path}.name", f"{quoted(provider.name)} a second time", "a name of its own"
-            )
+            section.problem("name", f"{section.quoted('name')} a second time", "a name of its own")
         elif provider.name:
             found_providers[provider.name.lower()] = provider
     return tuple(found_providers.values())
@@ -59,7 +56,7 @@ def _provider(section: Section, steps: StepReader) -> Provider:
     section.warn_of_unknown(KEYS, unsupported=UNSUPPORTED)
     name = section.text("name") or ""
     if not name or NOT_IN_A_NAME.search(name):
-        section.problem("name", quoted(section.values.get("name")), "a name without spaces, commas, slashes")
+        section.problem("name", section.quoted("name"), "a name without spaces, commas, slashes")
     url = _url(section)
     models = _models(section)
     chain = Section(section.table("transformer"), section.at("transformer"), section.findings)
@@ -93,7 +90,7 @@ def _url(section: Section) -> str:
     if fault:
         section.problem("api_base_url", fault, URL_FORM)
         return ""
-    return str(text)
+    return text or ""
 
 
 def _fault_of_url(text: str) -> str | None:
@@ -121,9 +118,10 @@ def _models(section: Section) -> tuple[str, ...]:
     models: dict[str, str] = {}
     for path, entry in entries:
         if not isinstance(entry, str) or not entry.strip() or NOT_IN_A_MODEL.search(entry):
-            section.findings.problem(path, quoted(entry), "the name of a model")
+            section.findings.problem(path, section.findings.quoted(path, entry), "the name of a model")
         elif entry.strip().lower() in models:
-            section.findings.warn(path, f"names {quoted(entry)} a second time and has no effect")
+            shown = section.findings.quoted(path, entry)
+            section.findings.warn(path, f"names {shown} a second time and has no effect")
         else:
             models[entry.strip().lower()] = entry.strip()
     return tuple(models.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ccr.config.findings import nearest, quoted, shape
+from ccr.config.findings import nearest, shape
 from ccr.config.interpolate import joined
 from ccr.config.model import Secret
 
@@ -33,6 +33,10 @@ class Section:
         """Return the path of a key of this object."""
         return joined(self.path, key)
 
+    def quoted(self, key: str) -> str:
+        """Quote the value of a key, as far as it may be shown."""
+        return self.findings.quoted(self.at(key), self.values.get(key))
+
     def problem(self, key: str, found: str, allowed: str) -> None:
         """Note a fault at a key of this object."""
         self.findings.problem(self.at(key), found, allowed)
@@ -55,7 +59,7 @@ class Section:
         if NOT_IN_A_HEADER.search(text):
             self.problem(key, "a text with spaces, line ends or non-ASCII characters", "a key of one word")
             return None
-        return Secret(str(text))
+        return Secret(text)
 
     def integer(self, key: str, default: int, low: int, high: int) -> int:
         """Return a whole number between two bounds, also when written as a text."""
@@ -70,7 +74,7 @@ class Section:
         elif isinstance(value, float) and value.is_integer():
             number = int(value)
         if number is None or not low <= number <= high:
-            self.problem(key, quoted(value), f"a whole number from {low} to {high}")
+            self.problem(key, self.quoted(key), f"a whole number from {low} to {high}")
             return default
         return number
 
@@ -82,7 +86,7 @@ class Section:
         if value is None or value == "":
             return default
         if not isinstance(value, bool):
-            self.problem(key, quoted(value), "true or false")
+            self.problem(key, self.quoted(key), "true or false")
             return default
         return value
 
@@ -94,7 +98,7 @@ class Section:
             return default
         if isinstance(value, str) and value.strip().lower() in words:
             return words[value.strip().lower()]
-        self.problem(key, quoted(value), "one of " + ", ".join(words))
+        self.problem(key, self.quoted(key), "one of " + ", ".join(words))
         return default
 
     def table(self, key: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ccr.config.findings import quoted, shape
+from ccr.config.findings import shape
 from ccr.config.model import TransformerFile
 from ccr.config.section import Section
 
@@ -37,7 +37,7 @@ def transformer_files_from(root: Section) -> tuple[TransformerFile, ...]:
         if name is None:
             section.problem("path", shape(entry.get("path")), "the path of a file")
         elif not is_databricks_custom(name):
-            section.problem("path", _kind(name), _remedy(name))
+            section.problem("path", _kind(name, section), _remedy(name))
         else:
             files.append(TransformerFile(path=name, options=options))
             root.findings.notes.append(
@@ -70,9 +70,9 @@ def is_databricks_custom(name: str) -> bool:
         return False
 
 
-def _kind(name: str) -> str:
+def _kind(name: str, section: Section) -> str:
     kind = "a .js transformer" if Path(name).suffix.lower() in SCRIPTS else "a transformer file"
-    return f"{kind}, {quoted(Path(name).name)}"
+    return f"{kind}, {section.findings.quoted(section.at('path'), Path(name).name)}"
 
 
 def _remedy(name: str) -> str:

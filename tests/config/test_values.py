@@ -1,0 +1,111 @@
+"""Secrets that stay secret, addresses, and the configuration shown to people."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+
+from ccr.config.address import address_from, is_loopback
+from ccr.config.load import config_from_bytes
+from ccr.config.model import Config, Secret
+from ccr.config.parse import without_comments
+from ccr.config.show import values_from_config, without_secrets
+
+
+def test_a_secret_shows_nothing() -> None:
+    secret = Secret("canary")
+    shown = [
+        repr(secret),
+        str(secret),
+        f"{secret}",
+        f"{secret!s:>10}",
+        str([secret]),
+        str(Config(api_key=secret)),
+    ]
+    assert "canary" not in "".join(shown)
+    assert repr(secret) == "***"
+    assert secret.reveal() == "canary"
+
+
+def test_a_secret_is_a_value() -> None:
+    assert Secret("a") == Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a")}) == 1
+    with pytest.raises(TypeError):
+        pickle.dumps(Secret("a"))
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.3.2.1", "::1", "[::1]"])
+def test_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "0.0.0.0", "::", "127.0.0.1.evil.test", "localhost.evil.test", "10.0.0.1", "127.1", "xlocalhost"],  # noqa: S104 - never bound here
+)
+def test_not_loopback(host: str) -> None:
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("127.0.0.1", "http://127.0.0.1:1"), ("::1", "http://[::1]:1"), ("[::1]", "http://[::1]:1")],
+)
+def test_addresses(host: str, address: str) -> None:
+    assert address_from(host, 1) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "blanked"),
+    [
+        ('{"a": 1, // x\n}', '{"a": 1       \n}'),
+        ('{"u": "http://x/*y*/", }', '{"u": "http://x/*y*/"  }'),
+        ("[1, /* a\nb */ 2,]", "[1,     \n     2 ]"),
+        ('["\\"//", 1]', '["\\"//", 1]'),
+    ],
+)
+def test_comments_are_blanked_in_place(text: str, blanked: str) -> None:
+    found = without_comments(text)
+    assert json.loads(found) == json.loads(blanked)
+    assert len(found) == len(text)
+    assert found.count("\n") == text.count("\n")
+
+
+def test_the_shown_configuration_has_every_key_and_no_secret() -> None:
+    written = {
+        "APIKEY": "canary-1",
+        "PROXY_URL": "http://u:canary-2@proxy:1",
+        "transformers": [{"path": "/databricks.js", "options": {"debug": True}}],
+        "Providers": [
+            {
+                "name": "p",
+                "api_base_url": "https://h/x",
+                "api_key": "canary-3",
+                "models": ["m"],
+                "transformer": {"use": [["a", {"apiKey": "canary-4", "n": 1}], "b"], "m": {"use": ["c"]}},
+            }
+        ],
+        "StatusLine": {"list": [{"token": "canary-5"}, "dapi0123456789abcdef"]},
+        "Router": {"default": "p,m", "think": "p,m"},
+    }
+    config = config_from_bytes(json.dumps(written).encode(), {})
+    shown = values_from_config(config)
+    text = json.dumps(shown)
+    assert "canary" not in text
+    assert "dapi0" not in text
+    assert shown["APIKEY"] == shown["PROXY_URL"] == "***"
+    assert shown["Providers"][0]["transformer"] == {
+        "use": [["a", {"apiKey": "***", "n": 1}], "b"],
+        "m": {"use": ["c"]},
+    }
+    assert shown["Router"] == {"default": "p,m", "think": "p,m"}
+    assert (shown["PORT"], shown["API_TIMEOUT_MS"], shown["CLAUDE_PATH"]) == (3456, 600000, "")
+
+
+def test_masking_leaves_its_argument_alone() -> None:
+    value = {"password": "x", "list": ["y"], "empty_key": ""}
+    assert without_secrets(value) == {"password": "***", "list": ["y"], "empty_key": ""}
+    assert value["password"] == "x"
