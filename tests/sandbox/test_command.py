@@ -14,13 +14,14 @@ import pytest
 from click.testing import CliRunner
 
 from ccr.cli.sandbox import sandbox
+from ccr.errors import StartError
 from tests.sandbox.bodies import OLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PROGRAM = [sys.executable, "-P", "-c", "from ccr.cli.sandbox import sandbox; sandbox()"]
+PROGRAM = [sys.executable, "-P", "-c", "from ccr.cli import main; main()", "sandbox"]
 
 
 @contextmanager
@@ -78,8 +79,9 @@ def test_a_script_that_cannot_be_read(tmp_path: Path, content: str | None, expec
         path.write_text(content)
     result = CliRunner().invoke(sandbox, ["--script", str(path)])
     assert result.exit_code == 1
-    assert expected in result.output
-    assert "script.json" in result.output
+    assert isinstance(result.exception, StartError)
+    assert expected in str(result.exception)
+    assert "script.json" in str(result.exception)
 
 
 def test_a_taken_port() -> None:
@@ -88,4 +90,5 @@ def test_a_taken_port() -> None:
         taken.listen()
         result = CliRunner().invoke(sandbox, ["--port", str(taken.getsockname()[1])])
     assert result.exit_code == 1
-    assert "cannot be used" in result.output
+    assert isinstance(result.exception, StartError)
+    assert "cannot be used" in str(result.exception)
