@@ -33,7 +33,9 @@ def load(values: Any, environ: dict[str, str] | None = None) -> Config:
 def problems(values: Any, environ: dict[str, str] | None = None) -> dict[str, Problem]:
     with pytest.raises(ConfigError) as caught:
         load(values, environ)
-    return {problem.key: problem for problem in caught.value.problems}
+    every = {problem.key: problem for problem in caught.value.problems}
+    assert len(every) == len(caught.value.problems), "one problem a key"
+    return every
 
 
 def with_provider(**changes: Any) -> dict[str, Any]:
@@ -151,7 +153,7 @@ def test_what_is_no_configuration_at_all(data: bytes, found: str) -> None:
         ({**GOOD, "Providers": ["x"]}, "Providers[0]", "a text", "name, api_base_url, api_key, models"),
         ({**GOOD, "Providers": [PROVIDER, PROVIDER]}, "Providers[1].name", "a second time", "of its own"),
         (with_provider(name=""), "Providers[0].name", "an empty text", "a name"),
-        (with_provider(name=7), "Providers[0].name", "7", "a name"),
+        (with_provider(name=7), "Providers[0].name", "a number", "a text"),
         (with_provider(name="a,b"), "Providers[0].name", "'a,b'", "without spaces, commas"),
         (with_provider(name="a\nb"), "Providers[0].name", "'a\\nb'", "without spaces"),
         (with_provider(api_key=""), "Providers[0].api_key", "an empty text", "$VARIABLE"),
@@ -218,7 +220,7 @@ def test_what_is_no_configuration_at_all(data: bytes, found: str) -> None:
         ({**GOOD, "Router": None}, "Router.default", "nothing", "databricks,m, databricks,n"),
         ({**GOOD, "Router": {"default": "databricks"}}, "Router.default", "'databricks'", "databricks,m"),
         ({**GOOD, "Router": {"default": "other,m"}}, "Router.default", "'other,m'", "databricks,m"),
-        ({**GOOD, "Router": {"default": 5}}, "Router.default", "5", "provider,model"),
+        ({**GOOD, "Router": {"default": 5}}, "Router.default", "a number", "provider,model"),
         ({**GOOD, "Router": "databricks,m"}, "Router", "a text", "an object"),
         ({**GOOD, "PORT": 70000}, "PORT", "70000", "0 to 65535"),
         ({**GOOD, "PORT": "http"}, "PORT", "'http'", "a whole number"),

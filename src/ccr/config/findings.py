@@ -31,7 +31,6 @@ class Findings:
         self, file: str, unset: Mapping[str, Iterable[str]], replaced: Container[str] = frozenset()
     ) -> None:
         self._file = file
-        self._unset = unset
         self._replaced = replaced
         self.warnings: list[str] = []
         self.notes: list[str] = []
@@ -42,12 +41,12 @@ class Findings:
                 f"the variable {', '.join(names)}, which is not set",
                 "variables of the environment that are set; $$ for a dollar sign",
             )
-            for path, names in self._unset.items()
+            for path, names in unset.items()
         ]
 
     def problem(self, path: str, found: str, allowed: str) -> None:
-        """Note a fault at the key ``path``."""
-        if path not in self._unset:
+        """Note a fault at the key ``path``; one is enough, further ones would come of the first."""
+        if all(known.key != path for known in self.problems):
             self.problems.append(Problem(self._file, path, found, allowed))
 
     def quoted(self, path: str, value: Any) -> str:
