@@ -8,13 +8,15 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from ccr.config.model import Config, Provider, Router, Secret, Step
-from ccr.gateway.patience import Patience
 from ccr.server.app import App, make_app
+
+if TYPE_CHECKING:
+    from ccr.gateway.patience import Patience
 
 KEY = "local-key-0123456789abcdefghij"
 MODEL = "databricks-claude-sonnet-4-5"

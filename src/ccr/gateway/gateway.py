@@ -98,8 +98,8 @@ class Gateway:
     def count_tokens(self, body: bytes) -> Reply:
         """Answer ``POST /v1/messages/count_tokens`` from an estimate; nothing is sent anywhere."""
         request = decode_count_request(body)
-        self._routes.find(request.model)  # an unknown model is refused here as it is in a request
-        return Reply(200, b'{"input_tokens":%d}' % self._learning.estimate(request))
+        route, _ = self._routes.find(request.model)
+        return Reply(200, b'{"input_tokens":%d}' % self._learning.estimate(request, route))
 
     def models(self) -> Reply:
         """Answer ``GET /v1/models``."""
@@ -133,15 +133,14 @@ class Gateway:
         record.rules += message.rules
         record.usage = message.usage
         record.stop_reason = message.stop_reason
-        if self._learning.wants(route):
-            self._learning.learn(request, message.usage)
+        self._learning.learn(route, self._learning.sample(request, route), message.usage)
         self._end(record, reply)
         return reply
 
     def _message_stream(
         self, answer: Answer, request: MessagesRequest, conversion: Conversion, route: Route, record: Record
     ) -> MessageReply:
-        sample = request if self._learning.wants(route) else None
+        estimated = self._learning.sample(request, route)
 
         def on_end(reply: MessageReply) -> None:
             stream = reply.stream
@@ -156,8 +155,7 @@ class Gateway:
                 self._upstream.release(answer)
             else:
                 answer.close()
-            if sample is not None:
-                self._learning.learn(sample, stream.usage)
+            self._learning.learn(route, estimated, stream.usage)
             self._recorder.end(record, stream.error)
 
         return MessageReply(
@@ -256,7 +254,7 @@ class Gateway:
         answer = await self._upstream.open(route.provider, route.url, body, stream=record.is_stream)
         self._recorder.answered(record)
         if is_refusal(answer):
-            estimated = self._learning.estimate(request) if request is not None else None
+            estimated = self._learning.estimate(request, route) if request is not None else None
             raise await refusal_from_answer(answer, route, estimated_tokens=estimated)
         return answer
 

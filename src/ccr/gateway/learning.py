@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from ccr.protocol.tokens import TokenEstimator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,46 +18,27 @@ EVERY_S: Final = 5.0
 
 
 class Learning:
-    """The estimator of all models. clock: monotonic seconds."""
+    """The estimates of all upstream models. clock: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._estimator = _estimator()
-        self._learned_at: dict[str, float] = {}
+        self._estimator = TokenEstimator()
+        self._sampled_at: dict[str, float] = {}
 
-    def estimate(self, request: MessagesRequest) -> int:
-        """Return how many input tokens the request has."""
-        return self._estimator.estimate(request)
+    def estimate(self, request: MessagesRequest, route: Route) -> int:
+        """Return how many input tokens the request has for the route's model."""
+        return self._estimator.estimate(request, model=route.model)
 
-    def wants(self, route: Route) -> bool:
-        """Tell whether the next answer of the route should be learned from; a yes holds for a while."""
+    def sample(self, request: MessagesRequest, route: Route) -> int | None:
+        """Return the estimate to learn from when the answer is there; None when one was sampled just now."""
         now = self._clock()
-        learned_at = self._learned_at.get(route.model)
-        if learned_at is not None and now - learned_at < EVERY_S:
-            return False
-        self._learned_at[route.model] = now
-        return True
+        sampled_at = self._sampled_at.get(route.model)
+        if sampled_at is not None and now - sampled_at < EVERY_S:
+            return None
+        self._sampled_at[route.model] = now
+        return self.estimate(request, route)
 
-    def learn(self, request: MessagesRequest, usage: Usage | None) -> None:
-        """Correct the estimates of the request's model by what was counted for this request."""
-        if usage is None:
-            return
-        actual = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens
-        if actual > 0:
-            self._estimator.learn(request.model, self._estimator.estimate(request), actual)
-
-
-def _estimator() -> Any:
-    # Until protocol/tokens.py is there, every request counts as one token.
-    try:
-        return importlib.import_module("ccr.protocol.tokens").TokenEstimator()
-    except ModuleNotFoundError:
-        return _One()
-
-
-class _One:
-    def estimate(self, _request: object) -> int:
-        return 1
-
-    def learn(self, *_args: object) -> None:
-        pass
+    def learn(self, route: Route, estimated: int | None, usage: Usage | None) -> None:
+        """Correct the estimates of the route's model by what was counted for a sampled request."""
+        if estimated is not None and usage is not None:
+            self._estimator.learn(route.model, estimated, usage.prompt_tokens)

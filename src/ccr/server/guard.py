@@ -79,7 +79,7 @@ class Hosts:
             return True
         if not self.any_address:
             return False
-        # Listening everywhere: DNS cannot bind an address to another site, so it is as good as a name of ours.
+        # Listening everywhere: DNS cannot bind an address to another site, so it is as good as our name.
         name, _, port = host.rpartition(":")
         return port.isascii() and port.isdigit() and int(port) in self.any_address and _is_address(name)
 
