@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ccr.sandbox import Fault, Script, ToolCall, Turn
+from ccr.sandbox import AnthropicFake, Fault, Script, ToolCall, Turn, WorkspaceThread
+from tests.e2e import claude
+from tests.e2e.conftest import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.e2e.conftest import Service
 
@@ -37,20 +40,33 @@ def test_a_stream_cut_in_the_middle_of_a_text_is_asked_again(serve: Callable[...
     assert not second.get("stream"), "the client repeats without streaming"
 
 
-def test_a_stream_cut_in_a_tool_call_runs_the_command_once(serve: Callable[..., Service]) -> None:
-    service = serve(
-        Script(turns=[Turn(text="Now.", tools=[RUN], fault=Fault(kind="cut", at=5)), Turn(text="DONE")])
-    )
-    session = service.claude("do it")
-    assert session.exit_code == 0, session.text
-    assert (session.folder / "runs").read_text() == "ran\n"
+def test_a_stream_cut_behind_a_text_is_what_it_is_without_ccr(
+    serve: Callable[..., Service], tmp_path: Path
+) -> None:
+    """Newer releases ask again, older ones give up: ccr must not make a difference."""
+    turns = [Turn(text="Now.", tools=[RUN], fault=Fault(kind="cut", at=5)), Turn(text="DONE")]
+    session = serve(Script(turns=turns)).claude("do it")
+    with WorkspaceThread(AnthropicFake(Script(turns=turns))) as fake:
+        direct = claude.run(
+            [str(claude.PROGRAM)],
+            "do it",
+            tmp_path / "direct",
+            arguments=("--model", MODELS[0]),
+            ANTHROPIC_BASE_URL=fake.url,
+            ANTHROPIC_AUTH_TOKEN=fake.token,
+        )
+    assert session.exit_code == direct.exit_code, session.text
+    runs = [folder / "runs" for folder in (session.folder, direct.folder)]
+    assert runs[0].exists() == runs[1].exists()
+    if runs[0].exists():
+        assert runs[0].read_text() == "ran\n", "the command ran once"
 
 
 def test_an_error_inside_the_stream_is_not_taken_for_an_answer(serve: Callable[..., Service]) -> None:
-    service = serve(Script(turns=[Turn(text="Part of an answer.", fault=Fault(kind="error_event", at=3))]))
+    service = serve(Script(turns=[Turn(text=LONG, fault=Fault(kind="error_event", at=3))]))
     session = service.claude("talk")
     assert session.exit_code == 0, session.text
-    assert session.text == "Part of an answer."
+    assert session.text == LONG
     assert len(service.chats()) == 2
 
 
