@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +16,7 @@ from click.testing import CliRunner
 from ccr.cli.demo import demo
 from ccr.sandbox.demo import EXPECTED_USAGE, WRITTEN, Demo
 from ccr.sandbox.demo_client import Conversation, DemoError
+from ccr.sandbox.demo_timing import Asking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,9 +106,19 @@ def no_log(_conversation: Conversation, home: Path) -> None:
     (home / "logs" / "ccr.log").unlink()
 
 
+def a_refusal(_conversation: Conversation, home: Path) -> None:
+    provider = json.loads((home / "config.json").read_text())["Providers"][0]
+    url = urlsplit(provider["api_base_url"])
+    way = Asking.of(url.geturl(), url.path, {"authorization": f"Bearer {provider['api_key']}"}, {})
+    with pytest.raises(DemoError, match="answered 400"):
+        way.seconds()
+    way.connection.close()
+
+
 @pytest.mark.parametrize(
     ("change", "step", "reason"),
     [
+        (a_refusal, "conversation", "the workspace refused: messages: Input should be a valid list"),
         (wrong_result, "conversation", "the client understood 'something else'"),
         (wrong_file, "conversation", "did not write demo.txt"),
         (no_log, "route", "no record of the requests"),

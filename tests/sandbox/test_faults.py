@@ -61,6 +61,7 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("fault", "status", "body"),
         [
+            ({}, 500, {"error_code": "INTERNAL_ERROR"}),
             ({"status": 503}, 503, {"error_code": "TEMPORARILY_UNAVAILABLE"}),
             ({"status": 529}, 529, {"error_code": "INTERNAL_ERROR"}),
             ({"status": 429}, 429, {"error_code": "REQUEST_LIMIT_EXCEEDED"}),
@@ -101,6 +102,14 @@ class TestAnswers:
     async def test_a_body_that_is_text(self, http: aiohttp.ClientSession) -> None:
         async with workspace_with(kind="status", status=403, body="Invalid Token") as workspace:
             assert (await ask(http, workspace))[1] == b"Invalid Token"
+
+    async def test_other_statuses(self, http: aiohttp.ClientSession) -> None:
+        async with workspace_with(kind="empty", status=204) as workspace:
+            assert (await ask(http, workspace))[:2] == (204, b"")
+        elsewhere = {"location": "https://elsewhere.invalid/"}
+        async with workspace_with(kind="redirect", status=307, headers=elsewhere) as workspace:
+            status, _, headers = await ask(http, workspace)
+        assert (status, headers["location"]) == (307, "https://elsewhere.invalid/")
 
     async def test_html(self, http: aiohttp.ClientSession) -> None:
         async with workspace_with(kind="html", status=200) as workspace:
@@ -156,6 +165,14 @@ class TestConnections:
             status, received, _ = await ask(http, workspace)
             assert (status, received.count(b"data: ")) == (200, 1)
             assert b"the next" in (await ask(http, workspace))[1]
+
+    async def test_cut_in_the_middle_of_an_event(self, http: aiohttp.ClientSession) -> None:
+        async with workspace_with(kind="cut", how="end", at=1, partial=True) as workspace:
+            received = (await ask(http, workspace))[1]
+        whole, half = received.decode().split("\n\n")
+        json.loads(whole.removeprefix("data: "))
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(half.removeprefix("data: "))
 
     async def test_cut_of_a_whole_answer(self, http: aiohttp.ClientSession) -> None:
         async with workspace_with(kind="cut", how="fin") as workspace:

@@ -20,6 +20,7 @@ ERROR_IN_STREAM = {
     "message": "The model stopped in the middle of its answer.",
 }
 ERROR_IN_ANTHROPIC_STREAM = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+STATUS_OF_KIND = {"status": 500, "html": 502, "redirect": 303}
 GARBAGE = '{"choices": [{"delta": {"content": "brok'
 COMPLETING = frozenset({"slow", "stall"})
 READING_TIME_S = 0.02
@@ -49,15 +50,16 @@ class Part:
 
 def fault_response(fault: Fault, model: str, *, is_anthropic: bool) -> web.Response | None:
     """Return the whole answer of a fault that replaces the answer, or None when it only disturbs one."""
+    status = fault.status or STATUS_OF_KIND.get(fault.kind, 200)
     if fault.kind == "status":
-        return _error_response(fault, model, is_anthropic=is_anthropic)
+        return _error_response(fault, status, model, is_anthropic=is_anthropic)
     if fault.kind == "html":
-        text = fault.body if isinstance(fault.body, str) else HTML.format(title=f"{fault.status} Gateway")
-        return web.Response(status=fault.status, text=text, content_type="text/html", headers=fault.headers)
+        text = fault.body if isinstance(fault.body, str) else HTML.format(title=f"{status} Gateway")
+        return web.Response(status=status, text=text, content_type="text/html", headers=fault.headers)
     if fault.kind == "redirect":
-        return web.Response(status=303, headers={"location": "/login"} | fault.headers)
+        return web.Response(status=status, headers={"location": "/login"} | fault.headers)
     if fault.kind == "empty":
-        return web.Response(status=200, content_type="application/json", headers=fault.headers)
+        return web.Response(status=status, content_type="application/json", headers=fault.headers)
     return None
 
 
@@ -100,14 +102,16 @@ async def _disturb(
         await response.write_eof()
         return False
     elif fault.kind == "cut":
-        await _cut(request, response, part, fault)
+        await _cut(request, response, part, fault, part.events[number])
         return False
     return True
 
 
-async def _cut(request: web.Request, response: web.StreamResponse, part: Part, fault: Fault) -> None:
-    if not part.is_stream:
-        await _write(response, part.events[0][: len(part.events[0]) // 2], None)
+async def _cut(
+    request: web.Request, response: web.StreamResponse, part: Part, fault: Fault, event: bytes
+) -> None:
+    if fault.partial or not part.is_stream:
+        await _write(response, event[: len(event) // 2], None)
     if fault.how == "end":
         await response.write_eof()
         return
@@ -150,31 +154,31 @@ def _raw_event(text: str, part: Part, name: str = "content_block_delta") -> byte
     return f"{event}data: {text}\n\n".encode()
 
 
-def _error_response(fault: Fault, model: str, *, is_anthropic: bool) -> web.Response:
+def _error_response(fault: Fault, status: int, model: str, *, is_anthropic: bool) -> web.Response:
     headers = dict(fault.headers)
     if fault.retry_after is not None:
         headers["retry-after"] = fault.retry_after
     if isinstance(fault.body, str):
-        return web.Response(status=fault.status, text=fault.body, headers=headers)
-    body = fault.body if fault.body is not None else _error_body(fault, model, is_anthropic=is_anthropic)
-    return web.json_response(body, status=fault.status, headers=headers)
+        return web.Response(status=status, text=fault.body, headers=headers)
+    body = (
+        fault.body if fault.body is not None else _error_body(fault, status, model, is_anthropic=is_anthropic)
+    )
+    return web.json_response(body, status=status, headers=headers)
 
 
-def _error_body(fault: Fault, model: str, *, is_anthropic: bool) -> dict[str, object]:
+def _error_body(fault: Fault, status: int, model: str, *, is_anthropic: bool) -> dict[str, object]:
     if is_anthropic:
         kind = {429: "rate_limit_error", 529: "overloaded_error", 401: "authentication_error"}.get(
-            fault.status, "api_error"
+            status, "api_error"
         )
-        return {"type": "error", "error": {"type": kind, "message": f"Scripted {fault.status}"}}
+        return {"type": "error", "error": {"type": kind, "message": f"Scripted {status}"}}
     limit = f"Exceeded workspace input tokens per minute rate limit for {model}."
     if fault.body_retry_after is not None:
         details = {"limit_type": "input_tokens_per_minute", "limit": 50_000, "current": 50_001}
         error = {"message": limit, "type": "rate_limit_exceeded", "code": 429} | details
         return {"error": error | {"retry_after": fault.body_retry_after}}
-    code = CODES.get(fault.status, "INTERNAL_ERROR")
+    code = CODES.get(status, "INTERNAL_ERROR")
     text = (
-        f"REQUEST_LIMIT_EXCEEDED: {limit}"
-        if fault.status == 429
-        else f"The sandbox was asked to answer {fault.status}."
+        f"REQUEST_LIMIT_EXCEEDED: {limit}" if status == 429 else f"The sandbox was asked to answer {status}."
     )
     return {"error_code": code, "message": text}

@@ -80,22 +80,24 @@ FaultKind = Literal[
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What goes wrong, on the first ``times`` requests that meet the turn; afterwards the turn is served.
 
-    kind: ``status`` an error answer, ``html`` a page with ``status``, ``redirect`` a 303 to /login, ``reset``
-    the connection is reset before any header, ``empty`` a 200 without body, ``cut`` the stream ends after
-    ``at`` events (``how``: ``rst``, ``fin`` without or ``end`` with a proper end of the body), ``stall``
-    nothing for ``seconds`` at ``where``, then on, ``error_event`` an error object as event ``at``,
-    ``garbage`` broken JSON as event ``at``, ``slow`` ``seconds`` before each event. ``retry_after`` is sent
-    as header, ``body_retry_after`` in the documented rate-limit body. A turn cut short is served again to the
-    next request unless ``consumes_turn``.
+    kind: ``status`` an error answer (500), ``html`` a page (502), ``redirect`` to /login (303), ``empty`` an
+    answer without body (200), all with another ``status`` if given; ``reset`` the connection is reset before
+    any header; ``cut`` the stream ends after ``at`` events and, if ``partial``, half of the next (``how``:
+    ``rst``, ``fin`` without or ``end`` with a proper end of the body); ``stall`` nothing for ``seconds`` at
+    ``where``, then on; ``error_event`` an error object as event ``at``; ``garbage`` broken JSON as event
+    ``at``; ``slow`` ``seconds`` before each event. ``retry_after`` is sent as header, ``body_retry_after`` in
+    the documented rate-limit body. A turn cut short is served again to the next request unless
+    ``consumes_turn``.
     """
 
     kind: FaultKind
-    status: int = 500
+    status: int | None = None
     body: dict[str, Any] | str | None = None
     headers: dict[str, str] = {}
     retry_after: str | None = None
     body_retry_after: int | None = None
     at: int = 2
+    partial: bool = False
     where: Literal["headers", "first_byte", "middle"] = "middle"
     how: Literal["rst", "fin", "end"] = "rst"
     seconds: float = 1.0
