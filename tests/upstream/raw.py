@@ -21,7 +21,9 @@ class Got:
     @property
     def headers(self) -> dict[str, str]:
         lines = self.head.split("\r\n")[1:]
-        return {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        return {
+            name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+        }
 
 
 @dataclass
@@ -40,7 +42,9 @@ class Exchange:
         lines = [f"HTTP/1.1 {status} {reason}", *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items())]
         await self.send("\r\n".join(lines) + "\r\n\r\n")
 
-    async def answer(self, body: bytes | str, status: int = 200, content_type: str = "application/json", **more: str) -> None:
+    async def answer(
+        self, body: bytes | str, status: int = 200, content_type: str = "application/json", **more: str
+    ) -> None:
         data = body.encode() if isinstance(body, str) else body
         await self.head(status, "X", content_type=content_type, content_length=str(len(data)), **more)
         await self.send(data)
@@ -84,20 +88,24 @@ class RawUpstream:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        number = self.connections
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip()
-                got = Got(head, b"", number)
-                got.body = await reader.readexactly(int(got.headers.get("content-length", "0")))
-                play = self.plays[min(len(self.got), len(self.plays) - 1)]
-                async with self.arrived:
-                    self.got.append(got)
-                    self.arrived.notify_all()
-                await play(Exchange(got, reader, writer))
-                if writer.transport.is_closing():
-                    break
-        writer.close()
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await self._serve(reader, writer, self.connections)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        while not writer.transport.is_closing():
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip()
+            got = Got(head, b"", number)
+            got.body = await reader.readexactly(int(got.headers.get("content-length", "0")))
+            play = self.plays[min(len(self.got), len(self.plays) - 1)]
+            async with self.arrived:
+                self.got.append(got)
+                self.arrived.notify_all()
+            await play(Exchange(got, reader, writer))
 
     async def until(self, count: int) -> None:
         """Return when ``count`` requests have arrived."""

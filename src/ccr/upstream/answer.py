@@ -109,9 +109,7 @@ class Answer:
                 while await self._content.readany():
                     pass
         except (TimeoutError, aiohttp.ClientError, OSError):
-            pass  # then it is not reused
-        finally:
-            self.close()
+            self.close()  # then it is not reused
 
     def close(self) -> None:
         """Close the connection, unless the answer was read to its end. May be called again."""

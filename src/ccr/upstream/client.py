@@ -14,18 +14,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from ccr import __version__
+from ccr.config.address import is_loopback
 from ccr.upstream.answer import Answer
 from ccr.upstream.failures import silent, unreachable
 from ccr.upstream.retry import Attempt, is_replayable
-from ccr.upstream.urls import host_of, is_loopback
+from ccr.upstream.urls import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Mapping
     from types import SimpleNamespace
 
     from ccr.config.model import Config, Provider
@@ -86,7 +88,9 @@ class Upstream:
         attempt: Attempt,
     ) -> Answer:
         host = host_of(url)
-        proxy = None if self._proxy_url is None or is_loopback(url) else self._proxy_url
+        proxy = (
+            None if self._proxy_url is None or is_loopback(urlsplit(url).hostname or "") else self._proxy_url
+        )
         try:
             async with asyncio.timeout(self._first_byte_s) as deadline:
                 response = await session.post(
@@ -112,12 +116,10 @@ class Upstream:
         if answer.is_at_end:
             answer.close()
             return
-        self._spawn(answer.finish())
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(answer.finish())
         self._finishing.add(task)
         task.add_done_callback(self._finishing.discard)
+        task.add_done_callback(lambda _: answer.close())  # a task cancelled early never reaches its own end
 
     async def close(self) -> None:
         """Close all connections."""

@@ -45,7 +45,8 @@ class Inflater:
                 piece = self._inflate.decompress(data, _STEP_BYTES)
                 data = self._inflate.unconsumed_tail
                 self._given += len(piece)
-                if self._given > FREE_BYTES and self._given > self._taken * MAX_RATIO:
+                taken = self._taken - len(data)
+                if self._given > FREE_BYTES and self._given > taken * MAX_RATIO:
                     raise UpstreamError(502, f"{self._provider} sent an answer that inflates without end")
                 pieces.append(piece)
         except zlib.error as error:

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from ccr.config.model import Provider
 
 _INVOCATIONS: Final = re.compile(r"(?P<base>.*/serving-endpoints/)[^/?#]+(?P<rest>/invocations/?(?:[?#].*)?)")
-_LOOPBACK: Final = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1")
 
 
 def url_of(provider: Provider, model: str) -> str:
@@ -31,8 +30,3 @@ def host_of(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or "?"
     return f"{host}:{parts.port}" if parts.port else host
-
-
-def is_loopback(url: str) -> bool:
-    """Tell whether the URL points to this machine, which no proxy reaches."""
-    return _LOOPBACK.fullmatch(urlsplit(url).hostname or "") is not None

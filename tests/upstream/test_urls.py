@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from ccr.config.model import Provider
+from ccr.upstream.urls import host_of, url_of
+
+BASE = "https://adb.example.test/serving-endpoints"
+
+
+def provider(url: str, *models: str) -> Provider:
+    return Provider(name="p", url=url, api_key=None, models=models)
+
+
+@pytest.mark.parametrize(
+    ("url", "models", "model", "expected"),
+    [
+        # the only model: the URL is right as it stands, whatever the endpoint is called
+        (f"{BASE}/my-endpoint/invocations", ("m",), "m", f"{BASE}/my-endpoint/invocations"),
+        (f"{BASE}/a/invocations", ("a", "b"), "a", f"{BASE}/a/invocations"),
+        (f"{BASE}/a/invocations", ("a", "b"), "b", f"{BASE}/b/invocations"),
+        (f"{BASE}/a/invocations/", ("a", "b"), "b", f"{BASE}/b/invocations/"),
+        (f"{BASE}/a/invocations?x=1", ("a", "b"), "b", f"{BASE}/b/invocations?x=1"),
+        (f"{BASE}/a/invocations", ("a", "x/../y"), "x/../y", f"{BASE}/x%2F..%2Fy/invocations"),
+        # not one endpoint's: the body's `model` decides
+        (f"{BASE}/chat/completions", ("a", "b"), "b", f"{BASE}/chat/completions"),
+        ("https://x.test/v1/chat/completions", ("a", "b"), "b", "https://x.test/v1/chat/completions"),
+        (
+            f"{BASE}/a/served-models/m/invocations",
+            ("a", "b"),
+            "b",
+            f"{BASE}/a/served-models/m/invocations",
+        ),
+    ],
+)
+def test_the_url_serves_the_model(url: str, models: tuple[str, ...], model: str, expected: str) -> None:
+    assert url_of(provider(url, *models), model) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://adb.example.test/x", "adb.example.test"),
+        ("http://user:secret@127.0.0.1:8080/x", "127.0.0.1:8080"),
+        ("nonsense", "?"),
+    ],
+)
+def test_a_host_is_shown_without_path_and_credentials(url: str, host: str) -> None:
+    assert host_of(url) == host
