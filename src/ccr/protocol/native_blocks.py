@@ -16,6 +16,7 @@ from msgspec import Raw
 from ccr.protocol.anthropic import Block
 from ccr.protocol.chat_content import is_blank, parts_from_block
 from ccr.protocol.native_json import (
+    OBJECT,
     OBJECTS,
     OPTIONAL_STRING,
     JsonObject,
@@ -59,9 +60,8 @@ _DECISIVE: Final = {
 _VISIBLE_START: Final = re.compile(rb'"[!#-\[\]-~]')
 """A JSON string whose first character is a visible ASCII one: by far the most texts, told at once."""
 _PLAIN_CACHE_CONTROLS: Final = frozenset(
-    {b'{"type":"ephemeral"}', b'{"type": "ephemeral"}', b'{"type":"ephemeral","ttl":"1h"}', b"null"}
+    {b'{"type":"ephemeral"}', b'{"type": "ephemeral"}', b'{"type":"ephemeral","ttl":"1h"}'}
 )
-_CACHE_CONTROL: Final = msgspec.json.Decoder(JsonObject | None)
 _CACHE_CONTROL_KEYS: Final = frozenset({"type", "ttl"})
 _BLOCK: Final = msgspec.json.Decoder(Block)
 
@@ -135,17 +135,19 @@ class BlockSanitizer:
 
     def with_plain_cache_control(self, holder: JsonObject) -> JsonObject:
         """Return a block or tool whose cache breakpoint holds ``type`` and ``ttl`` only."""
-        given = holder["cache_control"]
+        given = bytes(holder["cache_control"])
+        if given == b"null":
+            return _without(holder, "cache_control")
         if not self._takes_cache_control:
             self._rules.add(RequestRule.CACHE_CONTROL_DROPPED)
-            return {key: value for key, value in holder.items() if key != "cache_control"}
-        if bytes(given) in _PLAIN_CACHE_CONTROLS:
+            return _without(holder, "cache_control")
+        if given in _PLAIN_CACHE_CONTROLS:
             return holder
-        keys = decoded(_CACHE_CONTROL, given, "cache_control") or {}
-        plain = {key: value for key, value in keys.items() if key in _CACHE_CONTROL_KEYS}
-        if len(plain) == len(keys):
+        keys = decoded(OBJECT, given, "cache_control")
+        if _CACHE_CONTROL_KEYS.issuperset(keys):
             return holder
         self._rules.add(RequestRule.CACHE_CONTROL_REDUCED)
+        plain = {key: value for key, value in keys.items() if key in _CACHE_CONTROL_KEYS}
         return {**holder, "cache_control": raw(plain)}
 
     def _block(self, block: JsonObject, *path: object) -> JsonObject | None:
@@ -187,12 +189,11 @@ class BlockSanitizer:
             return block
         if kept:
             return {**block, "content": raw(kept)}
-        return {key: value for key, value in block.items() if key != "content"}
+        return _without(block, "content")
 
     def _foreign_block(self, block: JsonObject, *path: object) -> JsonObject | None:
         """Return a text that stands for a block of a type the endpoint does not know."""
-        plain = {key: value for key, value in block.items() if key != "cache_control"}
-        known = decoded(_BLOCK, encode(plain), *path)
+        known = decoded(_BLOCK, encode(_without(block, "cache_control")), *path)
         kind = encode(known.type)
         if kind in self._keys and kind != block_type(block):  # the same word, written with escapes
             return self._block({**block, "type": Raw(kind)}, *path)
@@ -202,3 +203,7 @@ class BlockSanitizer:
             replacement["cache_control"] = block["cache_control"]
             return self.with_plain_cache_control(replacement)
         return replacement
+
+
+def _without(value: JsonObject, unwanted: str) -> JsonObject:
+    return {key: item for key, item in value.items() if key != unwanted}

@@ -42,14 +42,15 @@ class NativeBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     safeguards: Raw = ABSENT
 
     def given(self, keys: tuple[str, ...]) -> JsonObject:
-        """Return those of the opaque fields that the client sent."""
-        return {key: value for key in keys if (value := getattr(self, key))}
+        """Return those of the opaque fields that the client gave a value; null is none."""
+        return {key: value for key in keys if bytes(value := getattr(self, key)) not in _NO_VALUE}
 
 
 class _ExtendedBody(NativeBody, gc=False, forbid_unknown_fields=False):
     """A body with keys that this program does not know."""
 
 
+_NO_VALUE: Final = (b"", b"null")
 DROPPED_FIELDS: Final = (
     "context_management",
     "container",

@@ -89,7 +89,7 @@ def sanitized_request(body: bytes, *, model: str, traits: ModelTraits) -> Native
         "system": _system(given.system, tools.notes + options.notes, sanitizer, rules),
         "tools": tools.tools or None,
         "tool_choice": choice,
-        "metadata": given.metadata or None,
+        **given.given(("metadata",)),
         **options.changes,
     }
     data = encode({key: value for key, value in sent.items() if value is not None})
