@@ -29,7 +29,9 @@ async def body_of(request: web.BaseRequest, *, max_bytes: int = MAX_BODY_BYTES) 
     content = request.content
     try:
         data: bytes = content.read_nowait()
-        if not content.at_eof():
+        if not content.at_eof() and len(data) <= max_bytes:
+            if "Expect" in request.headers:
+                await _continue(request)
             data = await _rest(content, data, max_bytes)
     except TimeoutError as error:
         raise RequestError("the body of the request did not arrive in time", status=408) from error
@@ -38,6 +40,12 @@ async def body_of(request: web.BaseRequest, *, max_bytes: int = MAX_BODY_BYTES) 
     if len(data) > max_bytes:
         raise _too_large(max_bytes)
     return data
+
+
+async def _continue(request: web.BaseRequest) -> None:
+    """Tell a client that waits for it to send its body (the guard has refused every other expectation)."""
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # the answer itself has not begun
 
 
 async def _rest(content: StreamReader, start: bytes, max_bytes: int) -> bytes:

@@ -166,6 +166,8 @@ def _check_body_headers(headers: Headers) -> None:
     media_type = types[0].partition(";")[0].strip().lower() if len(types) == 1 else ""
     if media_type != "application/json":
         raise RequestError("content-type must be application/json", status=415)
+    if any(value.strip().lower() != "100-continue" for value in headers.getall("Expect", [])):
+        raise RequestError("the only expectation that can be met is 100-continue", status=417)
     encodings = [value.strip().lower() for value in headers.getall("Content-Encoding", [])]
     if any(encoding != "identity" for encoding in encodings):
         raise RequestError("compressed requests are not accepted", status=415)

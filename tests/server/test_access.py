@@ -1,0 +1,118 @@
+"""Who gets in, over real sockets. All cases are in test_guard.py; here: nothing reaches the upstream."""
+
+from __future__ import annotations
+
+import pytest
+
+from ccr.config.model import Secret
+from ccr.daemon.health import proof_of
+from tests.server.raw_client import ask, raw_client, request
+from tests.server.service import KEY, config_for, message_body, running
+from tests.upstream.raw import good_completion, raw_upstream
+
+
+@pytest.mark.parametrize(
+    ("more", "without", "status"),
+    [
+        ([], ("key",), 403),
+        (["x-api-key: wrong"], ("key",), 403),
+        ([f"Authorization: bearer {KEY}"], ("key",), 200),
+        ([f"Authorization: Bearer{KEY}"], ("key",), 403),
+        (["Authorization: Bearer wrong"], (), 403),
+        ([f"Authorization: Bearer {KEY}", f"Authorization: Bearer {KEY}"], ("key",), 400),
+        (["Host: evil.test"], ("host",), 403),
+        (["Host: 127.0.0.1:1"], ("host",), 403),
+        ([], ("host",), 400),
+        (["Host: evil.test"], (), 400),
+        (["Host: 127.0.0.1/health?"], ("host",), (400, 403)),
+        (["Origin: https://evil.test"], (), 403),
+        (["Origin: null"], (), 403),
+        (["Sec-Fetch-Site: cross-site"], (), 403),
+        (["Content-Type: text/plain"], ("type",), 415),
+        (["Content-Encoding: gzip"], (), 415),
+    ],
+)
+async def test_who_gets_in(more: list[str], without: tuple[str, ...], status: int | tuple[int, int]) -> None:
+    async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
+        data = request(service.port, "/v1/messages?beta=true", message_body(), *more, without=without)
+        answered = await ask(service.port, data)
+        assert answered.status in (status if isinstance(status, tuple) else (status,))
+        assert len(raw.got) == (1 if status == 200 else 0)
+        if answered.status != 200:
+            assert answered.json["type"] == "error"
+            assert KEY not in answered.body.decode()
+        if answered.status == 403:
+            assert answered.headers["x-should-retry"] == "false"
+            assert answered.json["error"]["type"] == "permission_error"
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "http://evil.test/health", 400),
+        ("POST", "http://127.0.0.1/v1/messages", 400),
+        ("GET", "//health", 404),
+        ("GET", "/health/../v1/models", 404),
+        ("POST", "/v1%2fmessages", 404),
+        ("GET", "/api/config", 404),
+        ("GET", "/api/logs?file=/etc/passwd", 404),
+        ("OPTIONS", "/v1/messages", 405),
+        ("GET", "/v1/messages", 405),
+        ("PUT", "/v1/messages", 405),
+        ("TRACE", "/v1/messages", 405),
+        ("CONNECT", "evil.test:443", 400),
+    ],
+)
+async def test_what_is_served(method: str, target: str, status: int) -> None:
+    async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
+        data = request(service.port, target, b"", method=method, without=("type", "length"))
+        answered = await ask(service.port, data)
+        assert answered.status == status
+        assert not raw.got
+
+
+async def test_the_same_connection_works_after_a_refusal() -> None:
+    async with (
+        raw_upstream(good_completion) as raw,
+        running(config_for(raw.url)) as service,
+        raw_client(service.port) as client,
+    ):
+        await client.send(request(service.port, body=message_body(), key="wrong"))
+        assert (await client.answer()).status == 403
+        await client.send(request(service.port, body=message_body()))
+        assert (await client.answer()).status == 200
+
+
+async def test_open_routes_say_nothing() -> None:
+    async with running(config_for("http://127.0.0.1:1")) as service:
+        root = await ask(service.port, request(service.port, "/", method="GET", without=("key",)))
+        assert (root.status, root.body) == (200, b"ccr is running.\n")
+        async with raw_client(service.port) as client:
+            await client.send(request(service.port, "/", method="HEAD", without=("key", "length")))
+            head = await client.head()
+        assert head.status == 200
+        assert head.headers["request-id"].startswith("req_")
+        health = await ask(service.port, request(service.port, "/health", method="GET", without=("key",)))
+        assert health.json == {"status": "ok", "instance": "instance-1"}
+        assert health.headers["server"] == "ccr"
+
+
+async def test_health_proves_the_key() -> None:
+    async with running(config_for("http://127.0.0.1:1")) as service:
+        target = "/health?nonce=a1b2"
+        health = await ask(service.port, request(service.port, target, method="GET", without=("key",)))
+        assert health.json["proof"] == proof_of(Secret(KEY), "a1b2", "instance-1")
+        for query in ("nonce=", "nonce=a&nonce=b", "nonce=%41", f"nonce={'a' * 129}", "nonce=a.b"):
+            bad = await ask(service.port, request(service.port, f"/health?{query}", method="GET"))
+            assert bad.status == 400
+
+
+async def test_no_key_is_asked_for_without_auth() -> None:
+    async with (
+        raw_upstream(good_completion) as raw,
+        running(config_for(raw.url, auth="none")) as service,
+    ):
+        answered = await ask(service.port, request(service.port, body=message_body(), without=("key",)))
+        assert answered.status == 200
+        refused = await ask(service.port, request(service.port, "/v1/messages", b"", "Origin: null"))
+        assert refused.status == 403
