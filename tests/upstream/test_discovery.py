@@ -173,7 +173,7 @@ async def test_a_wrong_token_is_a_refused_identity() -> None:
     async with ApiWorkspace() as workspace, api_of(workspace, token="wrong") as api:
         with pytest.raises(UpstreamError, match="refused this identity") as caught:
             await discover(api)
-    assert caught.value.status == 403
+    assert caught.value.status == 401
 
 
 @pytest.mark.parametrize("status", [200, 303, 403])

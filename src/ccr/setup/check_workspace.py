@@ -49,8 +49,7 @@ def _failure(error: UpstreamError, url: str, identity: Identity, now: float) -> 
     if error.status not in {401, 403, 404}:
         return [Finding("host", "failed", error.message, _remedy_of_host(error))]
     reached = Finding("host", "ok", f"{url} answers")
-    is_unknown = error.status == 404 or "scope" in error.message.lower()
-    if is_unknown:  # such a token may still call models, which the calls below prove
+    if error.status != 401:  # such a token may still call models, which the calls prove
         text = f"{identity.method}; the workspace does not say who that is ({error.message})"
         return [reached, Finding("identity", "warning", text)]
     text = f"{identity.method}: {error.message}{_ending(identity, now)}"

@@ -17,12 +17,14 @@ import aiohttp
 import msgspec
 
 from ccr import __version__
+from ccr.config.address import is_loopback
 from ccr.errors import UpstreamError
 from ccr.protocol.error_bodies import error_body
 from ccr.protocol.redaction import redacted
 from ccr.upstream.answer import Answer
+from ccr.upstream.auth.refusals import is_token_refusal
 from ccr.upstream.failures import unreachable
-from ccr.upstream.urls import host_of, is_loopback
+from ccr.upstream.urls import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +53,7 @@ def workspace_url(text: str) -> str:
         raise ValueError("this is not the URL of a workspace, like https://<workspace>.cloud.databricks.com")
     if any(character.isspace() or not character.isprintable() for character in parts.netloc):
         raise ValueError("a URL holds no spaces")
-    if parts.scheme == "http" and not is_loopback(f"http://{parts.netloc}"):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("http would send the token in the clear; write https")
     name = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{name}:{port}" if port else f"{parts.scheme}://{name}"
@@ -78,7 +80,8 @@ class WorkspaceApi:
         self.host = host_of(url)
         self._url = url
         self._token = token
-        self._proxy = None if proxy_url is None or is_loopback(url) else proxy_url.reveal()
+        is_here = is_loopback(urlsplit(url).hostname or "")
+        self._proxy = None if proxy_url is None or is_here else proxy_url.reveal()
         self._deadline_s = deadline_s
         self._session: aiohttp.ClientSession | None = None
 
@@ -100,8 +103,9 @@ class WorkspaceApi:
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> ApiAnswer:
         """Return what ``GET path`` answers.
 
-        Raises UpstreamError: status 401 or 403 when the workspace refuses this identity, 404 when it has no
-        such API, 502 or 504 when no JSON came (unreachable, TLS, a login page, too slow).
+        Raises UpstreamError: status 401 when the workspace refuses the token, 403 when it refuses this
+        identity this API, 404 when it has no such API, 502 or 504 when no JSON came (unreachable, TLS, a
+        login page, too slow).
         """
         if self._session is None:
             raise RuntimeError("the API is used outside of its context")
@@ -144,8 +148,10 @@ class WorkspaceApi:
                     502, f"{self.host} answered {path} with something that is no JSON object"
                 ) from error
         message = redacted(said.message)[:SHOWN_CHARACTERS] or "no message"
-        if status in {401, 403}:
-            raise UpstreamError(status, f"{self.host} refused this identity for {path} ({status}: {message})")
+        if is_token_refusal(status, body):
+            raise UpstreamError(401, f"{self.host} refused this identity ({status}: {message})")
+        if status == 403:
+            raise UpstreamError(403, f"{self.host} refused this identity {path} ({status}: {message})")
         if status == 404:
             raise UpstreamError(404, f"{self.host} has no API {path} ({message})")
         raise UpstreamError(status, f"{self.host} answered {path} with {status}: {message}")
