@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -40,25 +41,55 @@ def logs(*, follow: bool, lines: int, as_json: bool) -> None:
 
 
 def _lines(file: Path, count: int, *, follow: bool) -> Iterator[str]:
-    """Yield the last ``count`` lines, then, when following, new ones, also of a rotated file's successor."""
-    position, number = 0, None
-    if file.exists():
-        with file.open(encoding="utf-8", errors="replace") as opened:
-            yield from (line.rstrip("\n") for line in deque(opened, maxlen=count))
-            position, number = opened.tell(), os.fstat(opened.fileno()).st_ino
-    rest = ""
-    while follow:
-        time.sleep(POLL_S)
-        if not file.exists():
-            continue
-        with file.open(encoding="utf-8", errors="replace") as opened:
-            status = os.fstat(opened.fileno())
-            if status.st_ino != number or status.st_size < position:
-                position, number, rest = 0, status.st_ino, ""
-            opened.seek(position)
-            *complete, rest = (rest + opened.read()).split("\n")
-            position = opened.tell()
-        yield from complete
+    """Yield the last ``count`` lines, then, when following, new ones."""
+    with contextlib.closing(_Tail(file)) as tail:
+        yield from deque(tail.new_lines(), maxlen=count)
+        while follow:
+            time.sleep(POLL_S)
+            yield from tail.new_lines()
+
+
+class _Tail:
+    """Reads a file that grows, and goes on to its successor when it was rotated, without losing a line."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._opened: BinaryIO | None = None
+        self._rest = b""
+
+    def new_lines(self) -> list[str]:
+        """Return the lines completed since the last call."""
+        lines = self._read()
+        if self._has_successor():
+            self.close()
+            with contextlib.suppress(FileNotFoundError):
+                self._opened = self._file.open("rb")
+            lines += self._read()
+        return lines
+
+    def close(self) -> None:
+        """Close the file; half a line is forgotten."""
+        if self._opened is not None:
+            self._opened.close()
+        self._opened, self._rest = None, b""
+
+    def _read(self) -> list[str]:
+        if self._opened is None:
+            return []
+        *complete, self._rest = (self._rest + self._opened.read()).split(b"\n")
+        return [line.decode(errors="replace") for line in complete]
+
+    def _has_successor(self) -> bool:
+        """Tell whether the name stands for another file now, or for one that was cut."""
+        if self._opened is None:
+            return True
+        mine = os.fstat(self._opened.fileno())
+        if mine.st_size < self._opened.tell():
+            return True
+        try:
+            return self._file.stat().st_ino != mine.st_ino
+        except FileNotFoundError:
+            return False
 
 
 def readable(line: str) -> str:
