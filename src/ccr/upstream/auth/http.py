@@ -1,0 +1,111 @@
+"""The one request that signing in needs: a form posted to a token endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from ccr import __version__
+from ccr.config.address import is_loopback
+from ccr.errors import UpstreamError
+from ccr.upstream.answer import Answer
+from ccr.upstream.failures import unreachable
+from ccr.upstream.urls import host_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ccr.config.model import Secret
+
+CONNECT_TIMEOUT_S: Final = 10.0
+TOTAL_TIMEOUT_S: Final = 30.0
+MAX_BODY_BYTES: Final = 64 * 1024
+_WHO: Final = "Databricks sign-in"
+
+
+class FormAnswer(NamedTuple):
+    """What a token endpoint answered, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class TokenHttp(Protocol):
+    """How a form is posted."""
+
+    async def post_form(
+        self, url: str, form: Mapping[str, str], basic: tuple[str, Secret] | None
+    ) -> FormAnswer:
+        """Return the answer. basic: user and password. Raises UpstreamError when there is none."""
+
+
+class AiohttpTokenHttp:
+    """Posts with aiohttp: redirects not followed, nothing read from the environment, a connection of its own.
+
+    proxy_url: ``PROXY_URL``, not used on this machine.
+    """
+
+    def __init__(
+        self,
+        *,
+        proxy_url: Secret | None = None,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        total_timeout_s: float = TOTAL_TIMEOUT_S,
+    ) -> None:
+        self._proxy_url = proxy_url
+        self._connect_timeout_s = connect_timeout_s
+        self._total_timeout_s = total_timeout_s
+
+    async def post_form(
+        self, url: str, form: Mapping[str, str], basic: tuple[str, Secret] | None
+    ) -> FormAnswer:
+        """Return the answer; see `TokenHttp`."""
+        host = host_of(url)
+        is_local = is_loopback(urlsplit(url).hostname or "")
+        try:
+            async with asyncio.timeout(self._total_timeout_s) as deadline, self._session() as session:
+                response = await session.post(
+                    url,
+                    data=dict(form),
+                    headers=_headers(basic),
+                    proxy=None if self._proxy_url is None or is_local else self._proxy_url.reveal(),
+                    allow_redirects=False,
+                )
+                answer = Answer(response, provider=_WHO, host=host)
+                try:
+                    body = await answer.read(max_bytes=MAX_BODY_BYTES, timeout_s=self._total_timeout_s)
+                finally:
+                    answer.close()
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if isinstance(error, TimeoutError) and deadline.expired():
+                said = f"{_WHO}: {host} did not answer within {self._total_timeout_s:.0f} s"
+                raise UpstreamError(504, said) from error
+            raise unreachable(error, provider=_WHO, host=host) from error
+        return FormAnswer(answer.status, answer.headers, body)
+
+    def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
+            auto_decompress=False,
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+
+def _headers(basic: tuple[str, Secret] | None) -> dict[str, str]:
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": f"ccr/{__version__}",
+    }
+    if basic is not None:
+        user, password = basic
+        pair = b64encode(f"{user}:{password.reveal()}".encode()).decode()
+        headers["Authorization"] = f"Basic {pair}"
+    return headers
