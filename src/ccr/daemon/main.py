@@ -21,6 +21,7 @@ from ccr.config.paths import Paths
 from ccr.daemon import lock
 from ccr.daemon.listen import client_address, listen
 from ccr.daemon.log import open_log, secrets_of
+from ccr.daemon.memory import keep_freed_memory
 from ccr.daemon.process import start_time_of
 from ccr.daemon.state import State, remove_state, write_state
 from ccr.errors import ConfigError, StartError
@@ -40,6 +41,7 @@ def run(environ: Mapping[str, str], report: Report, *, announce: Callable[[str],
     try:
         paths = Paths.from_environ(environ)
         _harden()
+        keep_freed_memory()
         held = lock.acquire(paths)
         if held is None:
             report.tell("taken")
