@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -33,6 +34,12 @@ class Service:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    async def idle(self) -> None:
+        """Return when no request is running any more."""
+        async with asyncio.timeout(5):
+            while self.app.gateway.metrics.active:  # noqa: ASYNC110 - the product needs no event for it
+                await asyncio.sleep(0.002)
 
     @property
     def records(self) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
-from ccr.errors import ProtocolError
+from ccr.errors import ProtocolError, UpstreamError
 from ccr.gateway.chat_reply import ChatReply
 from ccr.gateway.learning import Learning
 from ccr.gateway.message_reply import MessageReply
@@ -21,7 +21,6 @@ from ccr.gateway.patience import Patience
 from ccr.gateway.record import Record, Recorder
 from ccr.gateway.refusal import is_refusal, refusal_from_answer
 from ccr.gateway.replies import EVENT_STREAM, Client, Reply, StreamReply
-from ccr.gateway.routes import Route, Routes
 from ccr.protocol.anthropic import decode_count_request, decode_messages_request
 from ccr.protocol.chat_from_messages import Conversion, chat_request_from_messages
 from ccr.protocol.completion import decode_completion
@@ -36,12 +35,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ccr.config.model import Config
+    from ccr.gateway.routes import Route, Routes
     from ccr.protocol.anthropic import MessagesRequest
     from ccr.protocol.openai import ChatRequest
     from ccr.upstream.answer import Answer
     from ccr.upstream.client import Upstream
 
-JSON_TYPES: Final = frozenset({"application/json"})
+JSON_TYPE: Final = "application/json"
+STREAM_TYPE: Final = "text/event-stream"
 
 
 def new_message_id() -> str:
@@ -50,7 +51,7 @@ def new_message_id() -> str:
 
 
 class Gateway:
-    """Answers the requests of all clients by one configuration.
+    """Answers the requests of all clients by one configuration (routes: made from the same).
 
     message_id: makes the ids of messages. clock: monotonic seconds.
     """
@@ -58,6 +59,7 @@ class Gateway:
     def __init__(
         self,
         config: Config,
+        routes: Routes,
         upstream: Upstream,
         *,
         logger: logging.Logger,
@@ -66,7 +68,7 @@ class Gateway:
         patience: Patience | None = None,
     ) -> None:
         self.metrics = Metrics()
-        self._routes = Routes(config)
+        self._routes = routes
         self._upstream = upstream
         self._recorder = Recorder(self.metrics, logger, clock=clock)
         self._message_id = message_id
@@ -114,13 +116,17 @@ class Gateway:
         record.rules = conversion.rules
         record.is_stream = bool(request.stream)
         answer = await self._send(route, conversion.chat, record, request)
-        if request.stream and answer.content_type not in JSON_TYPES:
+        if request.stream and answer.content_type != JSON_TYPE:
             return self._message_stream(answer, request, conversion, route, record)
         data = await self._body_of(answer, record)
         if request.stream:
             return self._burst(data, request, conversion, route, record)
-        if answer.content_type == "text/event-stream":
-            raise upstream_error(200, b"", {}, provider=route.provider.name, model=route.model)
+        if answer.content_type == STREAM_TYPE:
+            raise UpstreamError(
+                502,
+                f"{record.provider} answered with a stream although none was asked for",
+                should_retry=False,
+            )
         message = message_from_chat(
             data,
             message_id=self._message_id(),
@@ -149,7 +155,7 @@ class Gateway:
             self._note_stream(record, stream)
             if not stream.is_finished:
                 answer.close()
-                self._recorder.end(record, asyncio.CancelledError())
+                self._recorder.end(record, reply.fault or asyncio.CancelledError())
                 return
             if stream.error is None:
                 self._upstream.release(answer)
@@ -170,6 +176,8 @@ class Gateway:
         self, data: bytes, request: MessagesRequest, conversion: Conversion, route: Route, record: Record
     ) -> Reply:
         """Return all events of a completion that came where a stream was asked for."""
+        if not data.lstrip().startswith(b"{"):
+            raise upstream_error(200, data, {}, provider=route.provider.name, model=route.model)
         stream = self._stream(request, conversion, route)
         lines = data.replace(b"\r", b" ").replace(b"\n", b"\ndata: ")
         out = stream.feed(b"data: " + lines + b"\n\n") + stream.close()
@@ -205,7 +213,7 @@ class Gateway:
         chat["model"] = route.model
         record.is_stream = bool(chat.get("stream"))
         answer = await self._send(route, chat, record, None)
-        if answer.content_type == "text/event-stream":
+        if answer.content_type == STREAM_TYPE:
             return self._chat_stream(answer, route, record)
         data = await self._body_of(answer, record)
         try:

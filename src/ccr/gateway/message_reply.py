@@ -34,6 +34,8 @@ class MessageReply:
         self.headers = {"content-type": EVENT_STREAM, "cache-control": "no-cache"}
         self.answer = answer
         self.stream = stream
+        self.fault: Exception | None = None
+        """A fault of ours that ended it."""
         self.received_bytes = 0
         self.sent_bytes = 0
         self._patience = patience
@@ -48,7 +50,11 @@ class MessageReply:
             self._is_begun = True
             out = self.stream.start()
         else:
-            out = await self._next()
+            try:
+                out = await self._next()
+            except Exception as error:
+                self.fault = error
+                raise
         self.sent_bytes += len(out)
         return out
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from ccr.gateway.gateway import Gateway
+from ccr.gateway.routes import Routes
 from ccr.server.connection import Server
 from ccr.server.front import Front
 from ccr.server.guard import Guard, Hosts
@@ -61,8 +62,9 @@ def make_app(
 
     Raises ValueError when a configured transformer cannot be built.
     """
+    routes = Routes(config)
     upstream = Upstream(config)
-    gateway = Gateway(config, upstream, logger=log, patience=patience)
+    gateway = Gateway(config, routes, upstream, logger=log, patience=patience)
     asked = key if config.auth == "key" else None
     guard = Guard(
         Hosts.of(config.host, ports), asked, {path: served.endpoint for path, served in ROUTES.items()}
@@ -87,7 +89,7 @@ async def serve(
     signal ends them at once.
     """
     ports = {sock.getsockname()[1] for sock in sockets}
-    app = make_app(config, key=key, instance=instance, ports=ports, log=log)
+    app = make_app(config, key=key, instance=instance, ports=ports, log=log)  # before anything is open
     runner = web.ServerRunner(app.server, shutdown_timeout=CUT_S)
     try:
         await runner.setup()
@@ -97,7 +99,7 @@ async def serve(
                 await site.start()
             on_ready()
             await stop.wait()
-            log.info("stopping", extra={"fields": {"streams": app.front.stream_count}})
+            log.info("stopping", extra={"fields": {"running": app.front.running_count}})
             for site in sites:
                 await site.stop()
             stop.clear()

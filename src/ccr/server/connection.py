@@ -27,6 +27,12 @@ class Connection(web.RequestHandler):
 
     __slots__ = ()
 
+    def close(self) -> None:
+        """Take no further request, and end at once when none is running (aiohttp would leave it open)."""
+        super().close()
+        if not self._request_in_progress and not self._messages:
+            self.force_close()
+
     def handle_error(
         self,
         request: web.BaseRequest,

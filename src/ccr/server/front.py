@@ -56,12 +56,19 @@ class Front:
         self._instance = instance
         self._log = log
         self._request_id = request_id
-        self._streams: set[asyncio.Task[object]] = set()
+        self._running: set[asyncio.Task[object]] = set()
         self._is_cut = False
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Raises only when the client has left."""
-        request_id = self._request_id()
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        self._running.add(task)
+        try:
+            return await self._handle(request, self._request_id())
+        finally:
+            self._running.discard(task)
+
+    async def _handle(self, request: web.BaseRequest, request_id: str) -> web.StreamResponse:
         dialect: Dialect = "anthropic"
         try:
             path = self._guard.path_of(request.raw_path)
@@ -74,6 +81,10 @@ class Front:
             return await self._stream(request, reply, request_id, dialect)
         except ApiError as error:
             return self._refused(error, dialect, request_id)
+        except asyncio.CancelledError:
+            if not self._is_cut:
+                raise  # the client left
+            return self._refused(_stopping(), dialect, request_id)
         except ConnectionError:
             raise  # the client left while it was being answered
         except Exception:  # noqa: BLE001 - a fault of ours must be answered, whatever it is
@@ -114,8 +125,6 @@ class Front:
     ) -> web.StreamResponse:
         """Write a stream to its end; whatever happens, the reply is closed, and with it the upstream."""
         response = EventStream(headers=_headers(reply.headers, request_id))
-        task = cast("asyncio.Task[object]", asyncio.current_task())
-        self._streams.add(task)
         try:
             await response.prepare(request)
             while data := await reply.next():
@@ -132,20 +141,19 @@ class Front:
             self._log.exception("unexpected error", extra={"fields": {"request_id": request_id}})
             await response.write(error_event(_unexpected(request_id), dialect, request_id))
         finally:
-            self._streams.discard(task)
             reply.close()
         await response.write_eof()
         return response
 
     @property
-    def stream_count(self) -> int:
-        """How many streams are being written."""
-        return len(self._streams)
+    def running_count(self) -> int:
+        """How many requests are being answered."""
+        return len(self._running)
 
     def cut(self) -> None:
-        """End all streams with an error event: the service stops and they took too long."""
+        """End all requests with an error: the service stops and they took too long."""
         self._is_cut = True
-        for task in self._streams:
+        for task in self._running:
             task.cancel()
 
 

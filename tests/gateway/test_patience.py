@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import itertools
+
+from ccr.gateway.patience import Patience, Silence, Word
+
+PATIENCE = Patience(ping_s=15, keep_alive_after_s=120, keep_alive_every_s=60, idle_s=300)
+
+
+def words(*, until_s: int, hears_comments: bool = False) -> list[tuple[int, Word]]:
+    silence = Silence(PATIENCE, 0)
+    said: list[tuple[int, Word]] = []
+    for now in range(15, until_s + 1, 15):
+        if hears_comments:
+            silence.heard()
+        else:
+            silence.waited(15)
+        word = silence.word(now)
+        if word is not None:
+            said.append((now, word))
+    return said
+
+
+def test_pings_come_early_and_events_before_the_client_gives_up() -> None:
+    said = words(until_s=300)
+    assert [now for now, word in said if word == "ping"][:7] == [15, 30, 45, 60, 75, 90, 105]
+    assert [now for now, word in said if word == "keep_alive"] == [120, 180, 240]
+    assert said[-1] == (300, "give_up")
+
+
+def test_an_upstream_that_sends_only_comments_is_not_given_up() -> None:
+    said = words(until_s=900, hears_comments=True)
+    assert all(word != "give_up" for _, word in said)
+    times = [now for now, word in said if word == "keep_alive"]
+    assert times[0] == 120
+    assert {later - earlier for earlier, later in itertools.pairwise(times)} == {60}
+
+
+def test_nothing_is_due_after_events() -> None:
+    silence = Silence(PATIENCE, 0)
+    silence.waited(14)
+    silence.sent(100)
+    assert silence.word(114) is None
+    assert silence.word(115) == "ping"
+    assert silence.word(116) is None
+
+
+def test_a_client_that_takes_no_bytes_is_no_fault_of_the_upstream() -> None:
+    silence = Silence(PATIENCE, 0)
+    silence.waited(15)
+    assert silence.word(10_000) == "keep_alive"

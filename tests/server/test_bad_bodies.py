@@ -1,0 +1,102 @@
+"""Bodies that are no request: 400 in the right shape, the upstream untouched, the process alive."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.server.raw_client import ask, request
+from tests.server.service import config_for, message_body, running
+from tests.upstream.raw import good_completion, raw_upstream
+
+DEEP = b'{"model":"claude","messages":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+NESTED = message_body(messages=[{"role": "user", "content": "X"}]).replace(b'"X"', b"[" * 1100 + b"]" * 1100)
+START = b'{"model":"claude","max_tokens":9,"messages":[{"role":"user","content":"hi"}]'
+TOOL = START + b',"tools":[{"name":"t","input_schema":%b}]}'
+
+BAD = {
+    "empty": b"",
+    "null": b"null",
+    "list": b"[]",
+    "text": b'"x"',
+    "number": b"1",
+    "garbage": b"{]",
+    "trailing garbage": message_body() + b"x",
+    "utf-8": message_body().replace(b"hello", b"\xff\xfe"),
+    "nan": message_body(temperature=1).replace(b'"temperature": 1', b'"temperature": NaN'),
+    "infinity": message_body(temperature=1).replace(b'"temperature": 1', b'"temperature": 1e999'),
+    "deep": DEEP,
+    "nested": NESTED,
+    "deep schema": TOOL % (b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+    "no messages": message_body(messages=[]),
+    "messages of another type": message_body(messages={"role": "user"}),
+    "no model": b'{"messages":[{"role":"user","content":"x"}]}',
+    "model a number": message_body(model=4),
+    "model empty": message_body(model=""),
+    "model a URL": message_body(model="http://169.254.169.254/,x"),
+    "model with a line break": message_body(model="claude\r\nX-Evil: 1"),
+    "model with NUL": message_body(model="claude\x00"),
+    "model too long": message_body(model="c" * 100_000),
+    "model a path": message_body(model="databricks,../x"),
+    "model unknown": message_body(model="模型🙂"),
+    "stream a text": message_body(stream="true"),
+    "max_tokens negative": message_body(max_tokens=-1),
+    "max_tokens a text": message_body(max_tokens="5"),
+    "max_tokens huge": message_body(max_tokens=1).replace(b'"max_tokens": 1', b'"max_tokens": 1e30'),
+    "5000 digits": message_body(max_tokens=1).replace(b'"max_tokens": 1', b'"max_tokens": ' + b"1" * 5000),
+}
+
+
+CHAT = "/v1/chat/completions"
+JUDGED_UPSTREAM = ("max_tokens", "infinity", "5000", "deep schema", "nested")
+"""Faults in what a chat request's relay does not read."""
+
+CASES = [
+    (target, name)
+    for target in ("/v1/messages", "/v1/messages/count_tokens", CHAT)
+    for name in BAD
+    if target != CHAT or not name.startswith(JUDGED_UPSTREAM)
+]
+
+
+@pytest.mark.parametrize(("target", "name"), CASES)
+async def test_bad_bodies_are_refused(target: str, name: str) -> None:
+    async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
+        answered = await ask(service.port, request(service.port, target, BAD[name]))
+        assert answered.status == 400
+        assert answered.json["error"]["type"] == "invalid_request_error"
+        assert answered.headers["x-should-retry"] == "false"
+        assert ("request_id" in answered.json) is (target != CHAT)
+        assert not raw.got
+        assert not [entry for entry in service.log if entry.exc_info]
+        assert (await ask(service.port, request(service.port, body=message_body()))).status == 200
+
+
+ODD = {
+    "bom": b"\xef\xbb\xbf" + message_body(),
+    "duplicate keys": START.replace(b"{", b'{"model":"x",', 1) + b"}",
+    "lone surrogate": message_body().replace(b"hello", b"\\ud800"),
+    "prototype": message_body(__proto__={"a": 1}, __class__="x"),
+    "unknown block": message_body(messages=[{"role": "user", "content": [{"type": "novelty", "x": 1}]}]),
+    "many turns": message_body(messages=[{"role": "user", "content": "x"}] * 10_000),
+    "long text": message_body(messages=[{"role": "user", "content": "x" * 1_000_000}]),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_odd_bodies_never_break_anything(name: str) -> None:
+    async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
+        answered = await ask(service.port, request(service.port, body=ODD[name]))
+        assert answered.status in (200, 400)
+        assert not [entry for entry in service.log if entry.exc_info]
+        for got in raw.got:
+            json.loads(got.body, parse_constant=pytest.fail)
+
+
+async def test_big_numbers_in_tools_are_kept() -> None:
+    async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
+        schema = b'{"type":"object","properties":{"a":{"const":1180591620717411303424}}}'
+        answered = await ask(service.port, request(service.port, body=TOOL % schema))
+        assert answered.status == 200
+        assert b"1180591620717411303424" in raw.got[0].body
