@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import pickle
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ccr.config.address import address_from, is_loopback
+from ccr.config.interpolate import Interpolation
 from ccr.config.load import config_from_bytes
 from ccr.config.model import Config, Secret
-from ccr.config.parse import without_comments
+from ccr.config.parse import values_from_bytes, without_comments
 from ccr.config.show import values_from_config, without_secrets
 
 
@@ -72,6 +76,29 @@ def test_comments_are_blanked_in_place(text: str, blanked: str) -> None:
     assert json.loads(found) == json.loads(blanked)
     assert len(found) == len(text)
     assert found.count("\n") == text.count("\n")
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))  # lone surrogates cannot be in a file
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXTS,
+    lambda values: st.lists(values) | st.dictionaries(TEXTS, values),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(TEXTS, JSON_VALUES), st.integers(0, 3))
+def test_any_json_reads_the_same_with_comments_and_commas(value: dict[str, Any], indent: int) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    commented = '// a " /* \n' + text[:-1] + ("," if value else "") + " /* , } */ } // end"
+    assert values_from_bytes(text.encode()) == value
+    assert values_from_bytes(commented.encode()) == value
+
+
+@given(st.text())
+def test_any_text_can_be_written_with_doubled_dollars(text: str) -> None:
+    interpolation = Interpolation({})
+    assert interpolation.walk(text.replace("$", "$$")) == text
+    assert interpolation.unset == {}
 
 
 def test_the_shown_configuration_has_every_key_and_no_secret() -> None:

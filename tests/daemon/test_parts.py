@@ -203,6 +203,24 @@ class TestProcess:
         finally:
             odd.communicate(b"\n")
 
+    def test_processes_and_files_that_vanish_while_they_are_looked_at(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "net").mkdir()
+        (tmp_path / "net" / "tcp").write_text("head\n 0: 0100007F:0050 0:0 0A 0 0 0 0 0 4242\n")
+        folder = tmp_path / "77" / "fd"
+        folder.mkdir(parents=True)
+        (folder / "0").write_text("no link")
+        (folder / "1").symlink_to("/nowhere")
+        (folder / "2").symlink_to("socket:[4242]")
+        (tmp_path / "66").mkdir()
+        monkeypatch.setattr(process, "PROC", tmp_path)
+        assert process.holder_of_port(80) == 77
+        assert process.holder_of_port(81) is None
+        assert process.has_open(77, folder / "0") is True
+        assert process.has_open(77, Path(__file__)) is False
+        assert process.command_of(77) is None
+
     def test_the_holder_of_a_port(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]

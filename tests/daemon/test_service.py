@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from tests.daemon.installation import Installation
 
+DEVBOX = Path(__file__).parents[1] / "config/fixtures/devbox.json"
 IGNORES_SIGNALS = """
 import asyncio, signal
 async def serve(config, *, key, instance, sockets, log, on_ready):
@@ -258,6 +260,37 @@ def test_a_service_that_does_not_answer_is_recognised_by_its_lock(installation: 
     assert installation.run("status").returncode == 3
     assert installation.run("stop").returncode == 0
     assert not is_alive(pid)
+
+
+def test_a_service_that_hangs_is_named_and_can_be_ended(installation: Installation) -> None:
+    installation.run("start")
+    pid = installation.state()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    refused = installation.run("start", "--wait", "0.1")
+    assert refused.returncode == 1
+    assert refused.stderr == f"ccr: Process {pid} serves but does not answer; `ccr stop --now` ends it.\n"
+    assert installation.run("stop", "--now").returncode == 0
+    assert not is_alive(pid)
+    assert installation.run("start").returncode == 0
+
+
+def test_the_devbox_configuration_starts_and_the_log_says_what_became_of_its_file(
+    installation: Installation,
+) -> None:
+    values = json.loads(DEVBOX.read_text())
+    installation.configure(**{**values, "PORT": 0})
+    started = installation.run("start")
+    assert started.returncode == 0
+    sentence = "databricks-transformer.js: databricks-custom is built in"
+    assert sentence in started.stderr
+    assert sentence in installation.run("logs").stdout
+
+
+def test_a_grown_start_log_begins_anew(installation: Installation) -> None:
+    installation.paths.log_dir.mkdir()
+    installation.paths.start_log.write_bytes(b"x" * 1_100_000)
+    assert installation.run("start").returncode == 0
+    assert installation.paths.start_log.stat().st_size < 10_000
 
 
 def test_in_the_foreground(installation: Installation) -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 START_WAIT_S = 15.0
 DRAIN_WAIT_S = 40.0
 """Longer than the 30 s the service gives its streams to end."""
+SECOND_SIGNAL_S = 0.2
+KILL_S = 3.0
 POLL_S = 0.02
 
 
@@ -64,11 +66,17 @@ def start(
             )
         remaining = deadline - time.monotonic()
         if remaining <= 0:
-            raise StartError(f"ccr did not become healthy within {wait_s:.0f} s; see {paths.start_log}.")
+            raise StartError(_unhealthy(found, paths, wait_s))
         if found.condition == "stopped":
             is_new = _spawned(paths, environ, remaining)
         else:
             time.sleep(POLL_S)
+
+
+def _unhealthy(found: Found, paths: Paths, wait_s: float) -> str:
+    if found.state is not None:
+        return f"Process {found.state.pid} serves but does not answer; `ccr stop --now` ends it."
+    return f"ccr did not become healthy within {wait_s:g} s; see {paths.start_log}."
 
 
 def _spawned(paths: Paths, environ: Mapping[str, str], wait_s: float) -> bool:
@@ -81,7 +89,7 @@ def _spawned(paths: Paths, environ: Mapping[str, str], wait_s: float) -> bool:
     if outcome.word == "failed":
         raise StartError(outcome.sentence)
     if outcome.word in ("died", "late"):
-        what = "ended while starting" if outcome.word == "died" else f"was not ready within {wait_s:.0f} s"
+        what = "ended while starting" if outcome.word == "died" else f"was not ready within {wait_s:.1f} s"
         raise StartError(f"The service {what}. The end of {paths.start_log}:\n{outcome.sentence}")
     return outcome.word == "ready"
 
@@ -109,7 +117,8 @@ def stop(
 ) -> State | None:
     """End the service and wait until it is gone; return what was ended, None when none ran.
 
-    now: do not wait for open streams. on_signal: called once the signal is out.
+    now: cut open streams by a second signal, and end what does not react to that.
+    on_signal: called once the first signal is out.
     Raises StartError when it cannot be identified or does not end.
     """
     found = _settled(paths, key)
@@ -128,10 +137,14 @@ def stop(
         process.signal()
         if on_signal is not None:
             on_signal(state)
-        if now and not process.ends_within(POLL_S * 10):
+        if now and not process.ends_within(SECOND_SIGNAL_S):
             process.signal()
+            if not process.ends_within(KILL_S):
+                process.signal(signal.SIGKILL)
         if not process.ends_within(wait_s):
-            raise StartError(f"Process {state.pid} is still finishing requests; `ccr stop --now` cuts them.")
+            raise StartError(
+                f"Process {state.pid} is still finishing requests, or hangs; `ccr stop --now` ends it."
+            )
     remove_state(paths, state.instance)
     return state
 
@@ -153,13 +166,13 @@ class _Process:
         self._pid = pid
         self._descriptor = descriptor
 
-    def signal(self) -> None:
-        """Ask the process to end; one that is gone needs no asking."""
+    def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Signal the process; one that is gone needs no signal."""
         with contextlib.suppress(ProcessLookupError):
             if self._descriptor is not None:
-                signal.pidfd_send_signal(self._descriptor, signal.SIGTERM)
+                signal.pidfd_send_signal(self._descriptor, number)
             else:
-                os.kill(self._pid, signal.SIGTERM)
+                os.kill(self._pid, number)
 
     def ends_within(self, wait_s: float) -> bool:
         """Wait for the end of the process; False when it lives on."""
