@@ -21,7 +21,7 @@ from ccr.config.paths import Paths
 from ccr.daemon import lock
 from ccr.daemon.listen import client_address, listen
 from ccr.daemon.log import open_log, secrets_of
-from ccr.daemon.memory import keep_freed_memory
+from ccr.daemon.memory import keep_freed_memory, spare_the_collector
 from ccr.daemon.process import start_time_of
 from ccr.daemon.state import State, remove_state, write_state
 from ccr.errors import ConfigError, StartError
@@ -71,6 +71,7 @@ def _run_locked(
 
         def on_ready() -> None:
             _record(paths, instance, address)
+            spare_the_collector()
             log.info("serving", extra={"fields": {"address": address, "instance": instance}})
             for sentence in config.warnings:
                 log.warning(sentence)

@@ -1,14 +1,18 @@
-"""How the C library keeps freed memory, set once at start-up. Linux with glibc; elsewhere nothing is done.
+"""How memory is kept and looked through, set once at start-up.
 
 A Claude Code request is some 100 KB, and is held several times on its way. By default glibc gives the top of
 the heap back to the system after each such request and asks for it again with the next: 86 page faults a
 request of 120 KB, none with the limits below (docs/performance.md). What is larger than a request usually is
-still goes back at once.
+still goes back at once. Linux with glibc only; elsewhere nothing is done.
+
+Python's collector looks through all objects now and then, in the middle of a request; the modules, which never
+go away, are most of them.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 
 M_TRIM_THRESHOLD = -1
@@ -26,3 +30,9 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):  # another C library
         return False
     return bool(mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)) and bool(mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES))
+
+
+def spare_the_collector() -> None:
+    """Leave what exists now out of all later garbage collections; call it when everything is loaded."""
+    gc.collect()
+    gc.freeze()
