@@ -5,8 +5,8 @@ the heap back to the system after each such request and asks for it again with t
 request of 120 KB, none with the limits below (docs/performance.md). What is larger than a request usually is
 still goes back at once. Linux with glibc only; elsewhere nothing is done.
 
-Python's collector looks through all objects now and then, in the middle of a request; the modules, which never
-go away, are most of them.
+Python's collector looks through all objects now and then, in the middle of a request; most of them belong to
+modules, which never go away.
 """
 
 from __future__ import annotations
