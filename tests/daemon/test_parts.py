@@ -207,7 +207,9 @@ class TestProcess:
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         (tmp_path / "net").mkdir()
-        (tmp_path / "net" / "tcp").write_text("head\n 0: 0100007F:0050 0:0 0A 0 0 0 0 0 4242\n")
+        row = " 0: 0100007F:{port:04X} 0:0 0A 0 0 0 0 0 {inode}\n"
+        table = "head\n" + row.format(port=80, inode=4242) + row.format(port=82, inode=5151)
+        (tmp_path / "net" / "tcp").write_text(table)
         folder = tmp_path / "77" / "fd"
         folder.mkdir(parents=True)
         (folder / "0").write_text("no link")
@@ -216,7 +218,8 @@ class TestProcess:
         (tmp_path / "66").mkdir()
         monkeypatch.setattr(process, "PROC", tmp_path)
         assert process.holder_of_port(80) == 77
-        assert process.holder_of_port(81) is None
+        assert process.holder_of_port(81) is None, "nobody listens there"
+        assert process.holder_of_port(82) is None, "somebody does who cannot be seen"
         assert process.has_open(77, folder / "0") is True
         assert process.has_open(77, Path(__file__)) is False
         assert process.command_of(77) is None
