@@ -17,9 +17,42 @@ ADAPTIVE = ModelTraits(
 BOTH = ModelTraits(thinking=frozenset({"adaptive", "budget"}), takes_effort=True, max_output_tokens=64_000)
 PLAIN_CLAUDE = ModelTraits()
 TEXT_ONLY = ModelTraits(thinking=frozenset({"adaptive"}), takes_images=False, takes_documents=False)
-GPT = ModelTraits(family="gpt", takes_cache_control=False, takes_documents=False)
+ALWAYS = ModelTraits(
+    thinking=frozenset({"adaptive"}), always_thinks=True, takes_effort=True, takes_sampling=False
+)
 
-ALL_TRAITS = (BUDGET, ADAPTIVE, BOTH, PLAIN_CLAUDE, TEXT_ONLY, GPT)
+
+def of_vendor(
+    family: str, *, takes_reasoning_effort: bool = False, takes_sampling: bool = True
+) -> ModelTraits:
+    return ModelTraits(
+        family=family,
+        takes_reasoning_effort=takes_reasoning_effort,
+        takes_sampling=takes_sampling,
+        takes_cache_control=False,
+        takes_documents=False,
+    )
+
+
+GPT = of_vendor("gpt")
+REASONING_GPT = of_vendor("gpt", takes_reasoning_effort=True, takes_sampling=False)
+GPT_OSS = of_vendor("gpt-oss", takes_reasoning_effort=True)
+LLAMA = of_vendor("llama")
+GEMINI = of_vendor("gemini")
+
+ALL_TRAITS = (
+    BUDGET,
+    ADAPTIVE,
+    ALWAYS,
+    BOTH,
+    PLAIN_CLAUDE,
+    TEXT_ONLY,
+    GPT,
+    REASONING_GPT,
+    GPT_OSS,
+    LLAMA,
+    GEMINI,
+)
 EPHEMERAL = {"type": "ephemeral"}
 
 Json = dict[str, Any]

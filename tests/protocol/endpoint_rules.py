@@ -1,8 +1,9 @@
-"""What a Databricks endpoint for Claude demands of a chat request (databricks.md §2), written down again."""
+"""What Databricks' chat endpoints demand of a request (databricks.md §2), written down again."""
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 Json = dict[str, Any]
@@ -41,10 +42,30 @@ KEYS_OF_PART = {
 }
 
 
-def violations(chat: Json) -> list[str]:
+GEMINI_KEYWORDS = {
+    *(
+        "type",
+        "format",
+        "title",
+        "description",
+        "nullable",
+        "enum",
+        "default",
+        "items",
+        "properties",
+        "required",
+    ),
+    *("minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum"),
+}
+
+
+def violations(chat: Json, family: str = "claude") -> list[str]:
     """Return every demand the request does not meet; empty for one that the endpoint takes."""
-    found = [f"unknown key {key}" for key in chat.keys() - TOP_LEVEL]
+    unknown = {"reasoning_effort"} if family == "claude" else {"thinking", "output_config"}
+    allowed = (TOP_LEVEL | {"reasoning_effort"}) - unknown
+    found = [f"unknown key {key}" for key in chat.keys() - allowed]
     messages = chat["messages"]
+    found += _family(chat, family)
     found += _order(messages)
     found += _ids(messages)
     marks = [tool["cache_control"] for tool in chat.get("tools", []) if "cache_control" in tool]
@@ -60,6 +81,35 @@ def violations(chat: Json) -> list[str]:
     if "tool_choice" in chat and "tools" not in chat:
         found.append("tool_choice without tools")
     return found + _thinking(chat)
+
+
+def _family(chat: Json, family: str) -> list[str]:
+    found = []
+    messages = chat["messages"]
+    if family in ("gpt-oss", "llama") and any(len(message.get("tool_calls", [])) > 1 for message in messages):
+        found.append("Multiple tool calls are not supported.")
+    if family == "llama":
+        sides = ["user" if each["role"] in ("user", "tool") else each["role"] for each in messages]
+        sides = sides[1:] if sides[:1] == ["system"] else sides
+        if any(side == after for side, after in pairwise(sides)):
+            found.append("Chat message input roles must alternate")
+    if family == "gemini":
+        for tool in chat.get("tools", []):
+            if "parameters" in tool["function"]:
+                found += gemini_violations(tool["function"]["parameters"])
+    return found
+
+
+def gemini_violations(schema: Json) -> list[str]:
+    found = [f"unknown keyword {key}" for key in schema.keys() - GEMINI_KEYWORDS]
+    if not isinstance(schema.get("type"), str):
+        found.append("no type")
+    if schema.get("type") == "array" and "items" not in schema:
+        found.append("no items")
+    found += [f"required {name}" for name in schema.get("required", []) if name not in schema["properties"]]
+    found += ["enum of other values" for each in schema.get("enum", []) if not isinstance(each, str)]
+    inner = [*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])]
+    return found + [each for one in inner for each in gemini_violations(one)]
 
 
 def _order(messages: list[Json]) -> list[str]:

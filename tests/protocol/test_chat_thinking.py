@@ -7,13 +7,16 @@ import pytest
 from ccr.protocol.traits import ModelTraits
 from tests.protocol.chat_requests import (
     ADAPTIVE,
+    ALWAYS,
     BOTH,
     BUDGET,
     GPT,
     PLAIN_CLAUDE,
+    REASONING_GPT,
     Json,
     assistant,
     converted,
+    custom_tool,
     thinking,
     tool_result,
     tool_use,
@@ -166,3 +169,60 @@ def test_with_thinking_on_the_current_loop_keeps_its_reasoning(traits: ModelTrai
     result = converted(with_messages(user("a"), *LOOP_WITH_THINKING, thinking=kind), traits)
     assert result.messages[1]["content"] == [REASONING]
     assert result.rules == ()
+
+
+@pytest.mark.parametrize(
+    ("keys", "sent", "rules"),
+    [
+        ({}, None, ()),
+        ({"thinking": {"type": "disabled"}}, "low", ("thinking_disabled_as_low_effort",)),
+        (
+            {"thinking": {"type": "disabled"}, "output_config": {"effort": "high"}},
+            "low",
+            ("thinking_disabled_as_low_effort",),
+        ),
+        ({"thinking": {"type": "adaptive"}}, "high", ("thinking_as_reasoning_effort",)),
+        ({"thinking": {"type": "enabled"}}, "high", ("thinking_as_reasoning_effort",)),
+        ({"thinking": enabled(4000)}, "low", ("thinking_as_reasoning_effort",)),
+        ({"thinking": enabled(4001)}, "medium", ("thinking_as_reasoning_effort",)),
+        ({"thinking": enabled(31_999)}, "high", ("thinking_as_reasoning_effort",)),
+        ({"thinking": {"type": "dreaming"}}, None, ("thinking_dropped",)),
+        (
+            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "medium"}},
+            "medium",
+            ("thinking_as_reasoning_effort",),
+        ),
+        ({"output_config": {"effort": "low"}}, "low", ()),
+        ({"output_config": {"effort": "max"}}, "high", ("effort_replaced",)),
+        ({"output_config": {"effort": "minimal"}}, "low", ("effort_replaced",)),
+        ({"output_config": {"effort": "novel"}}, None, ("effort_dropped",)),
+        (
+            {"thinking": enabled(1024), "output_config": {"effort": "novel"}},
+            "low",
+            ("thinking_as_reasoning_effort", "effort_dropped"),
+        ),
+    ],
+)
+def test_models_of_other_vendors_are_told_an_effort(
+    keys: Json, sent: str | None, rules: tuple[str, ...]
+) -> None:
+    result = converted(with_messages(user("a"), **keys), REASONING_GPT)
+    assert result.chat.get("reasoning_effort") == sent
+    assert not result.chat.keys() & {"thinking", "output_config"}
+    assert result.rules == rules
+
+
+@pytest.mark.parametrize("thinking_key", [{}, {"thinking": {"type": "disabled"}}])
+def test_a_model_that_always_thinks_cannot_be_forced_and_keeps_its_reasoning(thinking_key: Json) -> None:
+    choice = {"type": "tool", "name": "Bash"}
+    body = with_messages(
+        user("a"), *LOOP_WITH_THINKING, tools=[custom_tool()], tool_choice=choice, **thinking_key
+    )
+    result = converted(body, ALWAYS)
+    assert result.chat["tool_choice"] == "auto"
+    assert result.messages[1]["content"] == [REASONING]
+    assert "thinking" not in result.chat
+    json_format = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
+    wanted = converted(with_messages(user("a"), output_config=json_format, **thinking_key), ALWAYS)
+    assert wanted.json_tool is None
+    assert "json_format_as_instruction" in wanted.rules

@@ -19,8 +19,8 @@ def message_of(*deltas: Json, finish_reason: str = "tool_calls") -> tuple[list[J
     return accumulated(data)["content"], stream.rules
 
 
-def tool(tool_id: str, name: str, **arguments: Any) -> Json:
-    return {"type": "tool_use", "id": tool_id, "name": name, "input": arguments}
+def tool(tool_id: str, tool_name: str, /, **arguments: Any) -> Json:
+    return {"type": "tool_use", "id": tool_id, "name": tool_name, "input": arguments}
 
 
 def text(value: str) -> Json:
@@ -114,6 +114,73 @@ CASES: dict[str, tuple[list[Json], list[Json]]] = {
         [tool("a", "A", x=1), text("t")],
     ),
 }
+
+
+WRAPPER = "databricks-tool-call"
+WRAPPED: dict[str, tuple[list[Json], list[Json], tuple[str, ...]]] = {
+    "the tool is named in the arguments": (
+        [
+            call(0, "{}", id="a", name=WRAPPER),
+            call(0, '{"na'),
+            call(0, 'me":"Read","x":1.10}'),
+            call(0, "\n"),
+        ],
+        [tool("a", "Read", x=1.1)],
+        ("tool_call_unwrapped",),
+    ),
+    "the others wait for it": (
+        [
+            call(0, '{"x":1,', id="a", name=WRAPPER),
+            call(1, "{}", id="b", name="B"),
+            {"content": "t"},
+            call(0, '"name":"A"}', name=WRAPPER),
+            call(2, '{"name":"C"}', id="c", name=WRAPPER),
+        ],
+        [tool("a", "A", x=1), tool("b", "B"), text("t"), tool("c", "C")],
+        ("tool_call_unwrapped",),
+    ),
+    "without a name in the arguments it stays": (
+        [call(0, '{"x":1}', id="a", name=WRAPPER)],
+        [tool("a", WRAPPER, x=1)],
+        (),
+    ),
+    "a name that is none": ([call(0, '{"name":1}', id="a", name=WRAPPER)], [tool("a", WRAPPER, name=1)], ()),
+    "an empty name": ([call(0, '{"name":""}', id="a", name=WRAPPER)], [tool("a", WRAPPER, name="")], ()),
+    "no arguments": ([call(0, "{}", id="a", name=WRAPPER)], [tool("a", WRAPPER)], ()),
+}
+
+
+@pytest.mark.parametrize(("deltas", "content", "expected"), WRAPPED.values(), ids=WRAPPED.keys())
+def test_calls_that_name_their_tool_in_their_arguments(
+    deltas: list[Json], content: list[Json], expected: tuple[str, ...]
+) -> None:
+    blocks, rules = message_of(*deltas)
+    assert blocks == content
+    assert set(rules) - {"arguments_placeholder_dropped"} == set(expected)
+
+
+@pytest.mark.parametrize("arguments", ['{"name":"A","x":', '{"name":"A","x":"\\ud800"}'])
+def test_a_wrapped_call_that_is_cut_or_no_unicode_keeps_the_name_it_has(arguments: str) -> None:
+    stream = MessageStream(message_id="msg_1", model="m")
+    stream.start()
+    data = stream.feed(chunk(call(0, arguments, id="a", name=WRAPPER)) + chunk({}, "length") + DONE)
+    events = events_of(data)
+    assert events[0]["content_block"]["name"] == WRAPPER
+    assert events[1]["delta"]["partial_json"] == arguments
+    assert stream.rules == ()
+
+
+def test_the_values_of_a_wrapped_call_stay_what_they_are() -> None:
+    stream = MessageStream(message_id="msg_1", model="m", json_tool="answer")
+    wrapped = '{"z": 1.10, "name": "A", "b":[ 12345678901234567890 ],"é":"\\u00e9"}'
+    data = stream.feed(chunk(call(0, wrapped, id="a", name=WRAPPER)))
+    assert (
+        events_of(data)[2]["delta"]["partial_json"] == '{"z":1.10,"b":[ 12345678901234567890 ],"é":"\\u00e9"}'
+    )
+    data = stream.feed(chunk(call(1, '{"name":"answer","x":1}', id="b", name=WRAPPER)))
+    assert [event["delta"] for event in events_of(data) if "delta" in event] == [
+        {"type": "text_delta", "text": '{"x":1}'}
+    ]
 
 
 @pytest.mark.parametrize(("deltas", "content"), CASES.values(), ids=CASES.keys())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ccr.errors import RequestError
 from ccr.protocol.anthropic import Block, MessagesRequest
 from ccr.protocol.chat_content import content_from_parts, parts_unless_blank, text_part
+from ccr.protocol.chat_families import history_for_family, tools_for_family
 from ccr.protocol.chat_history import history_from_messages
 from ccr.protocol.chat_options import (
     JSON_TOOL,
@@ -22,7 +23,11 @@ from ccr.protocol.chat_options import (
     max_tokens_from_request,
     note_dropped_parameters,
 )
-from ccr.protocol.chat_thinking import history_without_thinking, thinking_from_request
+from ccr.protocol.chat_thinking import (
+    history_without_thinking,
+    reasoning_effort_from_request,
+    thinking_from_request,
+)
 from ccr.protocol.chat_tools import tool_choice_from_request, tools_from_request
 from ccr.protocol.request_rules import RequestRule, Rules
 
@@ -69,7 +74,7 @@ def _conversion(request: MessagesRequest, model: str, traits: ModelTraits) -> Co
     tool_set = tools_from_request(request, traits, rules)
     max_tokens = max_tokens_from_request(request, traits, rules)
     thinking = thinking_from_request(request, history, max_tokens, traits, rules)
-    is_thinking = thinking is not None
+    is_thinking = thinking is not None or traits.always_thinks
     if not is_thinking:
         history = history_without_thinking(history, rules)
     choice, choice_notes = tool_choice_from_request(request, tool_set, is_thinking=is_thinking, rules=rules)
@@ -83,9 +88,9 @@ def _conversion(request: MessagesRequest, model: str, traits: ModelTraits) -> Co
     notes = tool_set.notes + choice_notes + ([json_format.note] if json_format.note else [])
     system = _system_message(request.system, notes, traits, rules)
 
-    chat: ChatRequest = {"model": model, "messages": system + history}
+    chat: ChatRequest = {"model": model, "messages": system + history_for_family(history, traits, rules)}
     if tools:
-        chat["tools"] = tools
+        chat["tools"] = tools_for_family(tools, traits, rules)
     if choice is not None:
         chat["tool_choice"] = choice
     if max_tokens is not None:
@@ -95,6 +100,9 @@ def _conversion(request: MessagesRequest, model: str, traits: ModelTraits) -> Co
     effort = effort_from_request(request, traits, rules)
     if effort is not None:
         chat["output_config"] = {"effort": effort}
+    reasoning_effort = reasoning_effort_from_request(request, traits, rules)
+    if reasoning_effort is not None:
+        chat["reasoning_effort"] = reasoning_effort
     add_sampling(chat, request, traits, is_thinking=is_thinking, rules=rules)
     if request.stream:
         chat["stream"] = True

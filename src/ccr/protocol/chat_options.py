@@ -87,12 +87,13 @@ def add_sampling(
 
 
 def effort_from_request(request: MessagesRequest, traits: ModelTraits, rules: Rules) -> str | None:
-    """Return the effort, None where the model does not understand it."""
+    """Return the effort, None where the model does not understand it (it may have ``reasoning_effort``)."""
     effort = request.output_config.effort if request.output_config else None
-    if effort is not None and not traits.takes_effort:
+    if effort is None or traits.takes_effort:
+        return effort
+    if not traits.takes_reasoning_effort:
         rules.add(RequestRule.EFFORT_DROPPED)
-        return None
-    return effort
+    return None
 
 
 class JsonFormat(NamedTuple):

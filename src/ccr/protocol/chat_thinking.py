@@ -1,4 +1,4 @@
-"""The ``thinking`` parameter for one model and one history.
+"""The ``thinking`` parameter for one model and one history, or ``reasoning_effort`` in its place.
 
 Which kinds a model takes is a trait. A history decides too: with budgeted thinking on, the turn that is
 still going on (its tool loop) has to begin with reasoning, and with thinking off it must hold none
@@ -20,6 +20,15 @@ MIN_BUDGET_TOKENS = 1024
 DEFAULT_BUDGET_TOKENS = 31_999
 BUDGET_OF_EFFORT = {"low": 4_000, "medium": 10_000}
 """Thinking budget in tokens for an effort, on models that only take budgets; other efforts: the default."""
+REASONING_EFFORTS = {
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+    "max": "high",
+}
+"""``reasoning_effort`` for an effort: the three words that every model with that parameter takes."""
 _DISPLAYS = ("summarized", "omitted")
 
 
@@ -32,7 +41,7 @@ def thinking_from_request(
 ) -> ChatThinking | None:
     """Return the parameter to send, None for none. ``max_tokens`` is the value that will be sent."""
     wanted = request.thinking
-    if wanted is None:
+    if wanted is None or traits.takes_reasoning_effort:
         return None
     if wanted.type == "disabled":
         if traits.thinking == {"adaptive"}:
@@ -50,6 +59,39 @@ def thinking_from_request(
         rules.add(RequestRule.THINKING_OFF_FOR_HISTORY)
         return None
     return _enabled(wanted, request, max_tokens, rules)
+
+
+def reasoning_effort_from_request(request: MessagesRequest, traits: ModelTraits, rules: Rules) -> str | None:
+    """Return ``reasoning_effort`` for a model that takes it, from the effort or else from the thinking.
+
+    Such models cannot be told not to think: the least they all take is ``low``. Adaptive thinking without
+    an effort is ``high``, which is what Anthropic documents as the effort when none is named.
+    """
+    if not traits.takes_reasoning_effort:
+        return None
+    wanted = request.thinking
+    if wanted is not None and wanted.type == "disabled":
+        rules.add(RequestRule.THINKING_DISABLED_AS_LOW_EFFORT)
+        return "low"
+    if wanted is not None:
+        known = wanted.type in ("enabled", "adaptive")
+        rules.add(RequestRule.THINKING_AS_REASONING_EFFORT if known else RequestRule.THINKING_DROPPED)
+        wanted = wanted if known else None
+    effort = request.output_config.effort if request.output_config else None
+    if effort in REASONING_EFFORTS:
+        if REASONING_EFFORTS[effort] != effort:
+            rules.add(RequestRule.EFFORT_REPLACED)
+        return REASONING_EFFORTS[effort]
+    if effort is not None:
+        rules.add(RequestRule.EFFORT_DROPPED)
+    return None if wanted is None else _effort_of_budget(wanted.budget_tokens)
+
+
+def _effort_of_budget(budget_tokens: int | None) -> str:
+    """Return the first effort whose budget in `BUDGET_OF_EFFORT` is not below the wanted one."""
+    if budget_tokens is None:
+        return "high"
+    return next((word for word, budget in BUDGET_OF_EFFORT.items() if budget_tokens <= budget), "high")
 
 
 def history_without_thinking(history: list[ChatMessage], rules: Rules) -> list[ChatMessage]:

@@ -135,6 +135,7 @@ class ChatRequest(TypedDict, total=False):
     stop: list[str]
     thinking: ChatThinking
     output_config: ChatOutputConfig
+    reasoning_effort: str
     stream: bool
     parallel_tool_calls: bool
 

@@ -24,6 +24,7 @@ class ResponseRule(StrEnum):
     TOOL_CALL_ID_MADE = "tool_call_id_made"
     TOOL_CALL_ID_REPLACED = "tool_call_id_replaced"
     TOOL_CALL_WITHOUT_NAME_DROPPED = "tool_call_without_name_dropped"
+    TOOL_CALL_UNWRAPPED = "tool_call_unwrapped"
     ARGUMENTS_PLACEHOLDER_DROPPED = "arguments_placeholder_dropped"
     ARGUMENTS_INVALID = "arguments_invalid"
     ARGUMENTS_AFTER_END_DROPPED = "arguments_after_end_dropped"

@@ -8,7 +8,8 @@ An open text or thinking block ends when content of another kind arrives. An ope
 fragments of several calls may be interleaved, and a block once closed can take no more. So while a call is
 open whatever belongs elsewhere waits in a queue, in the order of its first appearance, until the arguments
 of the open call are one whole JSON object (or the answer ends). Nothing is lost and nothing overtakes
-within a block; in the usual case, one whole call after the other, nothing waits at all.
+within a block; in the usual case, one whole call after the other, nothing waits at all. A call that names its
+tool in its arguments (tool_calls.py) waits until it is whole.
 
 The signature of a thinking block is written when the block ends, so that an empty delta may still keep it
 alive. This module does not know who writes: events (message_events.py) or values (message_from_chat.py).
@@ -206,9 +207,9 @@ class Blocks:
                 self._waiting.popleft()
                 write, value = item
                 write(value)
-            elif item.name:
+            elif item.is_ready or (is_end and item.name):
                 self._waiting.popleft()
-                self._start_call(item, item.name)
+                self._start_call(item, item.name or "")
             elif not is_end:
                 return
             else:
@@ -222,6 +223,11 @@ class Blocks:
         self.rules.add(ResponseRule.TOOL_CALL_WITHOUT_NAME_DROPPED)
 
     def _start_call(self, call: Call, name: str) -> None:
+        waiting = "".join(call.waiting)
+        unwrapped = call.unwrapped()
+        if unwrapped is not None:
+            self.rules.add(ResponseRule.TOOL_CALL_UNWRAPPED)
+            name, waiting = unwrapped
         if name == self._json_tool:
             self._start(Open.TEXT)
         else:
@@ -234,7 +240,6 @@ class Blocks:
             self.has_tool_use = True
         self._open = Open.CALL
         self._call = call
-        waiting = "".join(call.waiting)
         if waiting:
             self._writer.delta(waiting)
 

@@ -8,15 +8,24 @@ What upstreams do, and what is made of it:
 - id and name may be repeated in every fragment, or come after the first arguments; the first name counts.
 - ``"{}"`` (also ``"null"``, ``""``) first and the real fragments after it: the placeholder is dropped. When
   nothing follows it is the arguments: ``{}``.
+- the name ``databricks-tool-call`` stands for another tool, whose name is in the arguments beside its own:
+  ``{"name": "Read", "file_path": "/a"}`` (models of other vendors, databricks.md §3). So these arguments are
+  held back until they are whole.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+from msgspec import Raw
+
 from ccr.protocol.completion import ToolCall, is_json_object
 
+WRAPPER: Final = "databricks-tool-call"
+"""Name of a call in whose arguments the real tool is named."""
 _PLACEHOLDERS: Final = frozenset({"", "{}", "null"})
+_KEYS: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
 class Call:
@@ -52,6 +61,27 @@ class Call:
     def arguments(self) -> str:
         """The arguments received, as JSON text."""
         return "".join(self._fragments) or "{}"
+
+    @property
+    def is_ready(self) -> bool:
+        """The call's block may be opened: the name of the tool is known."""
+        return bool(self.name) and (self.name != WRAPPER or self.is_complete)
+
+    def unwrapped(self) -> tuple[str, str] | None:
+        """Return name and arguments of the tool that a wrapper names; None for other calls, and without one.
+
+        The arguments are the received ones without ``name``: values and order are what they were.
+        """
+        if self.name != WRAPPER or not self.is_complete:
+            return None
+        try:
+            keys = _KEYS.decode(self.arguments)
+            name = msgspec.json.decode(keys.pop("name", b"null"))
+        except msgspec.DecodeError:  # half a surrogate pair, which only browsers take
+            return None
+        if not name or not isinstance(name, str):
+            return None
+        return name, msgspec.json.encode(keys).decode()
 
     def add(self, fragment: str) -> str:
         """Take a fragment of the arguments and return what of it is to be written ("" for a placeholder)."""

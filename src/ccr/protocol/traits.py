@@ -12,9 +12,11 @@ Thinking = Literal["adaptive", "budget"]
 class ModelTraits(msgspec.Struct, frozen=True, kw_only=True):
     """Facts about one upstream model (source: reference table of Databricks-hosted models).
 
-    family: ``claude`` or the vendor's word (``gpt``, ``llama`` …); rules differ by family.
+    family: ``claude`` or the vendor's word (``gpt``, ``llama`` …); rules differ by family (chat_families.py).
     thinking: the kinds of ``thinking`` the endpoint takes; empty = the parameter is never sent.
+    always_thinks: thinking cannot be switched off, so it is on without the parameter too.
     takes_effort: ``output_config.effort`` is understood.
+    takes_reasoning_effort: ``reasoning_effort`` is, which other vendors have in place of ``thinking``.
     takes_sampling: ``temperature``, ``top_p``, ``top_k`` are understood (refused by adaptive-only models).
     takes_cache_control / takes_images / takes_documents: the content part is understood.
     context_tokens, max_output_tokens: limits; None = not known, nothing is clamped.
@@ -22,7 +24,9 @@ class ModelTraits(msgspec.Struct, frozen=True, kw_only=True):
 
     family: str = "claude"
     thinking: frozenset[Thinking] = frozenset()
+    always_thinks: bool = False
     takes_effort: bool = False
+    takes_reasoning_effort: bool = False
     takes_sampling: bool = True
     takes_cache_control: bool = True
     takes_images: bool = True
