@@ -46,13 +46,13 @@ There is no configuration at {path}. Make one, for example:
     "Providers": [
       {{
         "name": "databricks",
-        "api_base_url": "https://<workspace>/serving-endpoints/databricks-claude-sonnet-4/invocations",
+        "api_base_url": "https://<workspace>/serving-endpoints/databricks-claude-sonnet-4-6/invocations",
         "api_key": "$DATABRICKS_TOKEN",
-        "models": ["databricks-claude-sonnet-4"],
+        "models": ["databricks-claude-sonnet-4-6"],
         "transformer": {{ "use": ["databricks-custom"] }}
       }}
     ],
-    "Router": {{ "default": "databricks,databricks-claude-sonnet-4" }}
+    "Router": {{ "default": "databricks,databricks-claude-sonnet-4-6" }}
   }}
 
 `ccr demo` shows everything at work and needs no configuration."""
