@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from ccr.catalog import model_facts, traits_of
+from ccr.catalog import model_facts, name_facts, traits_of
 from ccr.catalog.lookup import canonical_name, catalog
 
 NEWEST_SONNET = "claude-sonnet-5-5"
@@ -51,11 +51,19 @@ def test_one_name_for_many_spellings(name: str, canonical: str) -> None:
         ("databricks-claude-fable-5-1", "claude-fable-5-1"),
         ("databricks-gpt-oss-120b", "gpt-oss"),
         ("gpt-oss", "gpt-oss"),
-        ("gpt-ossified", None),
+        ("gpt-ossified", "gpt"),
+        ("gpt-4.1-mini", "gpt-4"),
+        ("gpt-4o-mini", "gpt-4o"),
+        ("prod-gpt-5", "gpt"),
+        ("team-llama-3-3", "llama-3"),
+        ("databricks-deepseek-v4-flash", "deepseek"),
+        ("databricks-deepseek-v4-1-flash", "deepseek-v4-1"),
+        ("databricks-gemini-3-8", None),
         ("databricks-meta-llama-3-3-70b-instruct", "meta-llama-3"),
         ("claude-sonnet-9", None),
         ("dbx-opus", None),
-        ("gpt-5", None),
+        ("gpt-5", "gpt"),
+        ("chatgpt-5", None),
     ],
 )
 def test_rows(name: str, row: str | None) -> None:
@@ -116,23 +124,92 @@ def test_an_unknown_claude_is_taken_for_the_newest_of_its_kind(name: str, like: 
 
 
 @pytest.mark.parametrize(
-    ("name", "family", "takes_images"),
+    ("name", "family", "takes_images", "takes_reasoning_effort", "takes_sampling"),
     [
-        ("databricks-gpt-5", "gpt", True),
-        ("databricks-gpt-oss-20b", "gpt", False),
-        ("gemini-3-8", "gemini", True),
-        ("databricks-meta-llama-3-1-8b-instruct", "llama", False),
-        ("databricks-llama-4-maverick", "llama", True),
-        ("my-model", "my", True),
+        ("databricks-gpt-5", "gpt", True, True, False),
+        ("databricks-gpt-6-1-sol", "gpt", True, True, False),
+        ("gpt-4o", "gpt", True, False, True),
+        ("databricks-gpt-oss-20b", "gpt-oss", False, True, True),
+        ("system.ai.gpt_oss_120b", "gpt-oss", False, True, True),
+        ("gemini-3-8", "gemini", True, False, True),
+        ("databricks-gemini-4-argon", "gemini", True, False, True),
+        ("databricks-meta-llama-3-1-8b-instruct", "llama", False, False, True),
+        ("databricks-llama-4-maverick", "llama", True, False, True),
+        ("databricks-qwen3-next-80b-a3b-instruct", "qwen", False, False, True),
+        ("databricks-qwen35-122b", "qwen", True, False, True),
+        ("databricks-gemma-3-12b", "gemma", True, False, True),
+        ("databricks-kimi-k3", "kimi", True, True, True),
+        ("databricks-deepseek-v4-flash", "deepseek", False, True, True),
+        ("databricks-deepseek-v4-1-flash", "deepseek", True, True, True),
+        ("databricks-glm-5-2", "glm", False, False, True),
+        ("databricks-grok-4-7", "grok", True, False, True),
+        ("team-gemini", "gemini", True, False, True),
+        ("my-model", "my", True, False, True),
+        ("123", "", True, False, True),
     ],
 )
-def test_models_of_other_vendors_are_plain_chat_models(name: str, family: str, *, takes_images: bool) -> None:
+def test_models_of_other_vendors(
+    name: str, family: str, *, takes_images: bool, takes_reasoning_effort: bool, takes_sampling: bool
+) -> None:
     traits = traits_of(name)
     assert (traits.family, traits.takes_images) == (family, takes_images)
+    assert traits.takes_reasoning_effort is takes_reasoning_effort
+    assert traits.takes_sampling is takes_sampling
     assert not traits.takes_cache_control
     assert not traits.takes_documents
     assert not traits.takes_effort
     assert not traits.thinking
+
+
+def test_limits_of_other_vendors_as_far_as_they_are_known() -> None:
+    limits = {
+        name: (traits_of(name).context_tokens, traits_of(name).max_output_tokens)
+        for name in ("gpt-oss-120b", "llama-3-3-70b", "glm-5-2", "gpt-5", "gemini-3-8")
+    }
+    assert limits == {
+        "gpt-oss-120b": (128_000, None),
+        "llama-3-3-70b": (128_000, None),
+        "glm-5-2": (None, 25_000),
+        "gpt-5": (None, None),
+        "gemini-3-8": (None, None),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "always_thinks"),
+    [
+        ("databricks-claude-opus-5-5", True),
+        ("claude-fable-5", True),
+        ("claude-fable-5-1", True),
+        ("claude-opus-5", False),
+        ("claude-sonnet-5-5", False),
+        ("gpt-5", False),
+    ],
+)
+def test_models_whose_thinking_cannot_be_switched_off(name: str, *, always_thinks: bool) -> None:
+    assert traits_of(name).always_thinks is always_thinks
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical", "family", "version"),
+    [
+        ("databricks-claude-opus-4-8", "claude-opus-4-8", "opus", (4, 8)),
+        ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5", "sonnet", (4, 5)),
+        ("us.anthropic.claude-haiku-4-5-20251001-v1:0", "claude-haiku-4-5", "haiku", (4, 5)),
+        ("claude-fable-5[1m]", "claude-fable-5", "fable", (5,)),
+        ("dbx-opus", "claude-opus", "opus", ()),
+        ("OPUS", "claude-opus", "opus", ()),
+        ("claude-2", "claude-2", "claude", (2,)),
+        ("databricks-gpt-oss-120b", "gpt-oss-120b", "", ()),
+    ],
+)
+def test_what_a_name_says(name: str, canonical: str, family: str, version: tuple[int, ...]) -> None:
+    assert name_facts(name, dt.date(2026, 1, 1)) == (canonical, family, version, False)
+
+
+def test_a_model_is_retired_from_its_day_on() -> None:
+    days = [dt.date(2026, 10, 8), dt.date(2026, 10, 9)]
+    assert [name_facts("databricks-claude-sonnet-4", day).is_retired for day in days] == [False, True]
 
 
 def test_images_and_documents_of_claude() -> None:
@@ -164,6 +241,7 @@ def test_the_table_agrees_with_itself() -> None:
             assert abs(facts.dbu_input * 0.07 - facts.usd_input) < 0.01, name
         if facts.usd_output is not None and facts.dbu_output is not None:
             assert abs(facts.dbu_output * 0.07 - facts.usd_output) < 0.01, name
+        assert not facts.always_thinks or facts.thinking == {"adaptive"}, name
         if facts.thinking == {"adaptive"}:
             assert facts.takes_effort, name
             assert not facts.takes_sampling, name

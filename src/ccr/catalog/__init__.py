@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ccr.catalog.lookup import ModelFacts, model_facts, traits_of
+from ccr.catalog.lookup import ModelFacts, NameFacts, model_facts, name_facts, traits_of
 
-__all__ = ["ModelFacts", "model_facts", "traits_of"]
+__all__ = ["ModelFacts", "NameFacts", "model_facts", "name_facts", "traits_of"]

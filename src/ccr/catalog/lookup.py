@@ -10,6 +10,7 @@ import re
 import tomllib
 from functools import cache, lru_cache
 from importlib import resources
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +20,10 @@ _CLAUDE_WORDS = ("sonnet", "opus", "haiku", "fable")
 _TOKEN = re.compile(r"[a-z]+|\d+")
 _DATE_DIGITS = 6
 _SUFFIX = re.compile(r"\[[^\]]*\]\s*$")
+_VENDOR = re.compile(
+    r"(?:^|-)(?P<word>llama|gpt-oss|gpt|gemini|gemma|qwen|kimi|deepseek|glm|grok|mistral|mixtral)(?![a-z])"
+)
+_NOT_LETTERS = re.compile(r"[^a-z]")
 _PREFIXES = ("databricks-", "system.ai.")
 
 
@@ -32,7 +37,9 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     thinking: frozenset[Thinking] = frozenset()
+    always_thinks: bool = False
     takes_effort: bool = False
+    takes_reasoning_effort: bool = False
     takes_sampling: bool = True
     takes_images: bool = True
     usd_input: float | None = None
@@ -46,8 +53,15 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def family(self) -> str:
-        """The vendor's word: ``claude``, ``gpt``, ``llama`` …; conversions differ by it."""
-        return "llama" if "llama" in self.name else self.name.partition("-")[0]
+        """``claude`` or the vendor's word: ``gpt``, ``gpt-oss``, ``llama`` …; conversions differ by it.
+
+        It may stand anywhere in the name: endpoints are called ``team-gemini`` too. A name without a known
+        word gives its own first one.
+        """
+        if _is_claude(self.name):
+            return "claude"
+        found = _VENDOR.search(self.name)
+        return found["word"] if found else _NOT_LETTERS.split(self.name, maxsplit=1)[0]
 
     @property
     def traits(self) -> ModelTraits:
@@ -56,7 +70,9 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return ModelTraits(
             family=self.family,
             thinking=self.thinking,
+            always_thinks=self.always_thinks,
             takes_effort=self.takes_effort,
+            takes_reasoning_effort=self.takes_reasoning_effort,
             takes_sampling=self.takes_sampling,
             takes_cache_control=is_claude,
             takes_images=self.takes_images,
@@ -64,6 +80,20 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             context_tokens=self.context_tokens,
             max_output_tokens=self.max_output_tokens,
         )
+
+
+class NameFacts(NamedTuple):
+    """What a model's name says to those who choose among models (routing/route.py).
+
+    canonical: its name in models.toml, or what it would be. family: the client's word for the kind of
+    Claude, ``claude`` where the name has none of them, "" for other vendors. version: major and minor.
+    is_retired: the table says that its endpoint has been switched off.
+    """
+
+    canonical: str
+    family: str
+    version: tuple[int, ...]
+    is_retired: bool
 
 
 class Catalog(msgspec.Struct, frozen=True):
@@ -91,8 +121,12 @@ def model_facts(model: str) -> ModelFacts | None:
         return models[key]
     if _is_claude(key):
         return None
-    known = [name for name in models if key == name or key.startswith(name + "-")]
-    return models[max(known, key=len)] if known else None
+    vendor = _VENDOR.search(key)
+    for name in (key, key[vendor.start("word") :] if vendor else key):
+        known = [row for row in models if name == row or name.startswith(row + "-")]
+        if known:
+            return models[max(known, key=len)]
+    return None
 
 
 @lru_cache(maxsize=512)
@@ -107,6 +141,19 @@ def traits_of(model: str) -> ModelTraits:
     table = catalog()
     word = next((word for word in _CLAUDE_WORDS if word in key), "claude")
     return table.models[table.newest[word]].traits
+
+
+@lru_cache(maxsize=512)
+def name_facts(model: str, today: dt.date) -> NameFacts:
+    """Return what a model's name says on a day."""
+    key = canonical_name(model)
+    facts = model_facts(model)
+    is_retired = facts is not None and facts.retires is not None and facts.retires <= today
+    if not _is_claude(key):
+        return NameFacts(key, "", (), is_retired)
+    family = next((word for word in _CLAUDE_WORDS if word in key), "claude")
+    version = tuple(int(piece) for piece in key.split("-") if piece.isdigit())
+    return NameFacts(key, family, version, is_retired)
 
 
 def canonical_name(model: str) -> str:
