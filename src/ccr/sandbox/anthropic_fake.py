@@ -10,10 +10,10 @@ from ccr.sandbox.access import problem_of_direct_access
 from ccr.sandbox.checks import decode_body
 from ccr.sandbox.direct_checks import problem_of_direct_request
 from ccr.sandbox.models import rules_of
-from ccr.sandbox.refusals import Refused, anthropic_refusal
+from ccr.sandbox.refusals import Refused, anthropic_refusal, pass_if_none
 from ccr.sandbox.tokens import prompt_tokens
 from ccr.sandbox.view import view_of_messages
-from ccr.sandbox.workspace import Workspace, pass_if_none
+from ccr.sandbox.workspace import Workspace
 
 if TYPE_CHECKING:
     from ccr.sandbox.recorded import Recorded

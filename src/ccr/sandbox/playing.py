@@ -7,7 +7,7 @@ import json
 import socket
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -46,6 +46,11 @@ class Part:
     is_stream: bool
     wire: Wire
     is_anthropic: bool
+
+
+def encoded(body: dict[str, Any]) -> bytes:
+    """Return a JSON body as it is sent."""
+    return json.dumps(body, ensure_ascii=False).encode()
 
 
 def fault_response(fault: Fault, model: str, *, is_anthropic: bool) -> web.Response | None:

@@ -17,7 +17,7 @@ class Recorded:
     answered (None: not answered yet, or the connection was broken first). closed_early: the client went away
     before the end. refusal: the fault the checks found. at, ended_at: the loop's clock in seconds (ended_at
     None: running). is_turn: a turn of the script answered (or a fault played with it). is_reset: the script
-    reset the connection.
+    reset the connection. caller: who the request came from (None: nobody known was asked for).
     """
 
     method: str
@@ -32,6 +32,7 @@ class Recorded:
     ended_at: float | None = None
     is_turn: bool = False
     is_reset: bool = False
+    caller: str | None = None
 
     @property
     def body(self) -> dict[str, Any]:

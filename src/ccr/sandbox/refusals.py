@@ -43,6 +43,12 @@ def anthropic_refusal(status: int, error_type: str, sentence: str) -> Refusal:
     return Refusal(status, {"type": "error", "error": {"type": error_type, "message": sentence}}, sentence)
 
 
+def pass_if_none(refusal: Refusal | None) -> None:
+    """Raise the refusal, if there is one."""
+    if refusal is not None:
+        raise Refused(refusal)
+
+
 def refuse(sentence: str) -> NoReturn:
     """Refuse the request with a 400 of the model."""
     raise Refused(model_refusal(sentence))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ccr.sandbox.recorded import Recorded
     from ccr.sandbox.refusals import Refusal
-    from ccr.sandbox.script import Script
+    from ccr.sandbox.script import Fault, Script
 
 
 class WorkspaceThread:
@@ -67,6 +67,19 @@ class WorkspaceThread:
     def remaining(self) -> int:
         """How many turns of the script nobody has asked for."""
         return self.workspace.remaining
+
+    @property
+    def token_requests(self) -> list[Recorded]:
+        """The requests for an OAuth token, in order."""
+        return self.workspace.token_requests
+
+    def revoke_tokens(self) -> None:
+        """Take back every OAuth access token given out so far."""
+        self.workspace.revoke_tokens()
+
+    def fail_tokens(self, fault: Fault) -> None:
+        """Play a fault on the next ``fault.times`` requests for a token; ``times=0`` ends an earlier one."""
+        self.workspace.fail_tokens(fault)
 
     def play(self, script: Script) -> None:
         """Start another script; what was recorded stays."""
