@@ -84,6 +84,7 @@ PLACED: list[tuple[str, str, str, str, list[Json]]] = [
     ),
     (f"tools.0.cache_control.ephemeral.ttl: {EXTRA}", "tools.cache_control", "ttl", "", PARTS),
     (f"messages.0.content.0.text.citations: {EXTRA}", "messages.content", "citations", "", PARTS),
+    (f"system.0.text.beta: {EXTRA}", "messages.content", "beta", "messages.content.beta", PARTS),
     (f"messages.2.name: {EXTRA}", "messages", "name", "messages.name", PARTS),
     (f"messages.0.content.0.image_url.detail: {EXTRA}", "messages.content.image_url", "detail", "", PICTURES),
     (f"messages.0.content.0.image.detail: {EXTRA}", "messages.content.image_url", "detail", "", PICTURES),

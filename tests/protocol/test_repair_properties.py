@@ -46,7 +46,7 @@ REFUSALS = {
     "This model does not support thinking": {"messages", "thinking"},
     "`temperature` is not supported for this model.": {"temperature"},
     "Thinking may not be enabled when tool_choice forces tool use.": {"tool_choice"},
-    "This model does not support the effort parameter": {"output_config"},
+    "This model does not support the effort parameter": {"output_config", "reasoning_effort"},
 }
 STEPS = st.lists(
     st.lists(st.sampled_from([thinking(), thinking(""), text("a", cache_control=MARK)]), max_size=2),

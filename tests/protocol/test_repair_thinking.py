@@ -31,16 +31,16 @@ HISTORY = [
     "messages.1.content.0: Invalid signature in thinking block",
     "messages.1.content.0: Invalid `data` in `redacted_thinking` block",
     (
-        "messages.3.content.8: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot "
-        "be modified. These blocks must remain as they were in the original response."
+        "messages.3.content.8: `thinking` or `redacted_thinking` blocks in the latest assistant message "
+        "cannot be modified. These blocks must remain as they were in the original response."
     ),
     "messages.1.content.0.thinking.signature: Field required",
     "messages.1.content.0.thinking.signature.str: Input should be a valid string",
     "Unable to submit request because Thought signature is not valid.",
     "messages.3: The final block in an assistant message cannot be `thinking`.",
     (
-        "messages.1.content.0.type: When `thinking` is disabled, an `assistant` message in the final position "
-        "cannot contain `thinking`."
+        "messages.1.content.0.type: When `thinking` is disabled, an `assistant` message in the final "
+        "position cannot contain `thinking`."
     ),
     "messages.1.content.0: Input tag 'reasoning' found using 'type' does not match any of the expected tags",
 ]

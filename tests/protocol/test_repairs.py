@@ -53,16 +53,16 @@ LOWERED = [
     ),
     (
         (
-            "The maximum tokens you requested exceeds the model limit of 4096. Try again with a maximum tokens "
-            "value that is lower than 4096."
+            "The maximum tokens you requested exceeds the model limit of 4096. Try again with a maximum "
+            "tokens value that is lower than 4096."
         ),
         4096,
     ),
     ("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", 8192),
     (
         (
-            "Unable to submit request because it has a maxOutputTokens value of 32000 but the supported range is "
-            "from 1 (inclusive) to 8193 (exclusive). Update the value and try again."
+            "Unable to submit request because it has a maxOutputTokens value of 32000 but the supported "
+            "range is from 1 (inclusive) to 8193 (exclusive). Update the value and try again."
         ),
         8192,
     ),
@@ -175,8 +175,8 @@ SAMPLING: list[tuple[str, Json, Json]] = [
     ("This model does not support temperature, top_p or top_k", {"top_k": 5, "temperature": 1}, {}),
     (
         (
-            "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value "
-            "is supported."
+            "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) "
+            "value is supported."
         ),
         {"temperature": 0.2},
         {},
