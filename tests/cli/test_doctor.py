@@ -20,6 +20,7 @@ from ccr.config.paths import Paths
 from ccr.daemon import health, identity
 from ccr.daemon.identity import Found
 from ccr.daemon.state import State
+from ccr.errors import UpstreamError
 from ccr.sandbox import Fault, WorkspaceThread
 from ccr.setup.check_local import (
     certificate_finding,
@@ -30,8 +31,9 @@ from ccr.setup.check_local import (
 )
 from ccr.setup.check_workspace import workspace_findings
 from ccr.setup.proof import prove
+from ccr.setup.workspaces import identity_of, signed_in
 from tests.setup.test_workspaces import web_token
-from tests.setup.workspaces import ME, ApiWorkspace, login_page
+from tests.setup.workspaces import ME, TOKENS, ApiWorkspace, login_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -232,9 +234,15 @@ def test_a_host_that_does_not_answer(home: Path) -> None:
 # --- the workspace's checks, with a clock and tokens of their own
 
 
-def findings(workspace: ApiWorkspace, provider: Provider, *, ahead_s: float = 0.0) -> dict[str, Any]:
+def findings(
+    workspace: ApiWorkspace,
+    provider: Provider,
+    *,
+    ahead_s: float = 0.0,
+    environ: dict[str, str] | None = None,
+) -> dict[str, Any]:
     now = dt.datetime.now(dt.UTC).timestamp() + ahead_s
-    found = asyncio.run(workspace_findings(Config(), workspace.url, provider, lambda: now))
+    found = asyncio.run(workspace_findings(Config(), workspace.url, provider, environ or {}, lambda: now))
     return {each.check: each for each in found}
 
 
@@ -271,8 +279,68 @@ def test_when_the_token_ends(workspace: ApiWorkspace, left_s: int, status: str, 
     assert words in found.text
 
 
-def test_a_provider_without_a_key_has_no_identity(workspace: ApiWorkspace) -> None:
-    assert findings(workspace, provider_of(workspace))["identity"].status == "failed"
+def test_an_identity_that_is_not_there(workspace: ApiWorkspace) -> None:
+    environ = {"DATABRICKS_CONFIG_PROFILE": "nobody"}
+    assert findings(workspace, provider_of(workspace), environ=environ)["identity"].status == "failed"
+
+
+def test_a_sign_in_that_is_refused(workspace: ApiWorkspace) -> None:
+    environ = principal(workspace)
+    workspace.answers[TOKENS] = ({"error": "invalid_client"}, 401)
+    assert findings(workspace, provider_of(workspace), environ=environ)["identity"].status == "failed"
+
+
+async def test_the_user_of_each_request_is_nobody_here(
+    workspace: ApiWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = provider_of(workspace)
+    with pytest.raises(UpstreamError) as caught:
+        await identity_of(provider, {}, keys={"auth_type": "on-behalf-of-user"})
+    assert caught.value.status == 403
+
+    async def nobody(*_: Any, **__: Any) -> Any:
+        raise caught.value
+
+    monkeypatch.setattr("ccr.setup.check_workspace.identity_of", nobody)
+    found = await workspace_findings(Config(), workspace.url, provider, {}, lambda: 0.0)
+    assert [(each.check, each.status) for each in found] == [("identity", "warning")]
+
+
+async def test_a_token_of_a_profile_has_no_known_end(workspace: ApiWorkspace, home: Path) -> None:
+    file = home / "profiles"
+    file.write_text(f"[DEFAULT]\nhost = {workspace.url}\ntoken = {workspace.token}\n")
+    environ = {"DATABRICKS_CONFIG_FILE": str(file)}
+    identity = await identity_of(provider_of(workspace), environ)
+    assert (identity.token.reveal(), identity.expires_at, identity.renews) == (workspace.token, None, False)
+
+
+def test_a_service_principal_is_signed_in_and_renewed(workspace: ApiWorkspace) -> None:
+    environ = principal(workspace)
+    found = findings(workspace, provider_of(workspace), environ=environ)["identity"]
+    assert found.status == "ok"
+    assert "oauth-m2m" in found.text
+    assert "is renewed by itself" in found.text
+    asked = [record for record in workspace.requests if record.path == TOKENS]
+    assert len(asked) == 1
+
+
+async def test_calls_are_made_as_the_identity_that_was_found(workspace: ApiWorkspace) -> None:
+    url = f"{workspace.url}/serving-endpoints/{SONNET}/invocations"
+    provider = Provider(name="p", url=url, api_key=None, models=(SONNET,))
+    config = Config(providers=(provider,))
+    signed = await signed_in(config, principal(workspace))
+    assert (await prove(signed, [f"p,{SONNET}"]))[0].error is None
+    assert await signed_in(config, {"DATABRICKS_CONFIG_PROFILE": "nobody"}) == config
+
+
+def principal(workspace: ApiWorkspace) -> dict[str, str]:
+    granted = {"access_token": workspace.token, "token_type": "Bearer", "expires_in": 3600}
+    workspace.answers[TOKENS] = (granted,)
+    return {
+        "DATABRICKS_HOST": workspace.url,
+        "DATABRICKS_CLIENT_ID": "an-id",
+        "DATABRICKS_CLIENT_SECRET": "a-secret",
+    }
 
 
 @pytest.mark.parametrize(
@@ -285,7 +353,6 @@ def test_a_provider_without_a_key_has_no_identity(workspace: ApiWorkspace) -> No
     ],
 )
 def test_the_remedy_fits_the_failure(message: str, words: str) -> None:
-    from ccr.errors import UpstreamError
     from ccr.setup.check_workspace import _remedy_of_host
 
     assert words in _remedy_of_host(UpstreamError(502, message))

@@ -143,12 +143,14 @@ def test_another_provider_is_listed_and_not_asked(home: Path) -> None:
     assert "some-model *" in result.stdout
 
 
-def test_a_databricks_provider_on_this_machine_without_a_key_is_named(home: Path) -> None:
+def test_an_identity_that_is_not_there_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(home / "profiles"))
+    monkeypatch.setenv("DATABRICKS_CONFIG_PROFILE", "nobody")
     configure(home, "http://127.0.0.1:9", SONNET)
     document = json.loads((home / "config.json").read_text())
     del document["Providers"][0]["api_key"]
     (home / "config.json").write_text(json.dumps(document))
-    assert "no api_key" in run().stderr
+    assert "nobody" in run().stderr
 
 
 def test_wrong_use_and_no_configuration_are_errors() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ccr.errors import StartError
+from ccr.errors import ConfigError, StartError
 from ccr.setup import npm, plan
 from ccr.setup.document import Entry, document_with, masked, models_in
 from ccr.setup.plan import content_of, write_kept
@@ -108,7 +108,8 @@ def test_profiles(tmp_path: Path) -> None:
     expected = {"DEFAULT": URL, "dev": "https://dev.example.com"}
     assert hosts_of_profiles({"HOME": str(tmp_path)}) == expected
     (tmp_path / "other").write_text("no section")
-    assert hosts_of_profiles({"DATABRICKS_CONFIG_FILE": str(tmp_path / "other")}) == {}
+    with pytest.raises(ConfigError, match="line 1"):
+        hosts_of_profiles({"DATABRICKS_CONFIG_FILE": str(tmp_path / "other")})
 
 
 def test_documents() -> None:
@@ -121,9 +122,10 @@ def test_documents() -> None:
     ]
     assert found["providers"][2]["api_base_url"] == f"{URL}/serving-endpoints/a%20b/invocations"
     assert found["Router"] == {"default": "p,a b"}
-    assert models_in(found, "P") == ["a b", "c"]
-    assert models_in(found, "q") == []
-    assert models_in({"Providers": 1}, "q") == []
+    assert models_in(found, "P", URL) == ["a b", "c"]
+    assert models_in(found, "P", "https://other.example.com") == []
+    assert models_in(found, "q", URL) == []
+    assert models_in({"Providers": 1}, "q", URL) == []
     kept = document_with({"Router": {"default": "P, c"}}, entry)
     assert kept["Router"] == {"default": "P, c"}
 

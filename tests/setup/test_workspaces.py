@@ -12,7 +12,7 @@ import pytest
 from ccr.config.model import Config, Provider, Secret
 from ccr.setup.families import is_retired, ranked_by_family
 from ccr.setup.model_list import model_rows, rows_as_text
-from ccr.setup.workspaces import expiry_of, workspace_of
+from ccr.setup.workspaces import workspace_of
 from ccr.upstream.discovery import ServedModel
 
 TODAY = dt.date(2026, 11, 22)
@@ -22,21 +22,6 @@ RETIRING = "databricks-claude-sonnet-4"
 def web_token(claims: Any) -> Secret:
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return Secret(f"eyJhbGciOiJub25lIn0.{body}.c2ln")
-
-
-@pytest.mark.parametrize(
-    ("token", "expires_at"),
-    [
-        (web_token({"exp": 1_800_000_000}), 1_800_000_000.0),
-        (web_token({"exp": True}), None),
-        (web_token({}), None),
-        (web_token([1]), None),
-        (Secret("dapi0123456789"), None),
-        (Secret("a.%%%.c"), None),
-    ],
-)
-def test_when_a_token_ends(token: Secret, expires_at: float | None) -> None:
-    assert expiry_of(token) == expires_at
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,13 @@ async def test_other_answers_are_named(answer: tuple[Any, ...], status: int, wor
     assert caught.value.status == status
 
 
+async def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ccr.upstream.workspace_api.MAX_BODY_BYTES", 10)
+    async with ApiWorkspace() as workspace, api_of(workspace) as api:
+        with pytest.raises(UpstreamError, match="more than 10 bytes"):
+            await api.get(ME)
+
+
 async def test_an_answer_that_does_not_come_ends_at_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"

@@ -35,7 +35,9 @@ def models(*, refresh: bool, offline: bool, as_json: bool) -> None:
         known = read_discovered(paths)
         remembered = {url: known[url] for url in workspaces_of(config) if url in known}
     else:
-        remembered, problems = asyncio.run(refreshed(paths, config, is_forced=refresh, clock=time.time))
+        remembered, problems = asyncio.run(
+            refreshed(paths, config, os.environ, is_forced=refresh, clock=time.time)
+        )
     rows = model_rows(config, remembered, dt.datetime.now(dt.UTC).date())
     if as_json:
         click.echo(json.dumps(rows_as_json(rows, remembered) | {"problems": problems}, indent=2))

@@ -173,7 +173,7 @@ def _models(session: Session, choices: Choices) -> tuple[str, ...]:
 
     from ccr.errors import StartError, UpstreamError
     from ccr.setup.families import ranked_by_family
-    from ccr.setup.session import look, prove_best
+    from ccr.setup.session import earlier_models, look, prove_best, prove_models
 
     try:
         sight = asyncio.run(look(session))
@@ -182,9 +182,10 @@ def _models(session: Session, choices: Choices) -> tuple[str, ...]:
             f"{error.message}.\n`ccr doctor` looks closer once there is a configuration."
         ) from error
     _tell(sight)
-    ranked = ranked_by_family(sight.discovery.models, dt.datetime.now(dt.UTC).date())
+    today = dt.datetime.now(dt.UTC).date()
+    ranked = ranked_by_family(sight.discovery.models, today)
     if choices.models:
-        return _proven(session, choices.models, choices)
+        return _proven(session, sight, choices.models, choices)
     if not ranked:
         raise StartError(f"{session.url} lists no Claude model that is ready; name one with --model.")
     best = {family: names[0] for family, names in ranked.items()}
@@ -193,17 +194,24 @@ def _models(session: Session, choices: Choices) -> tuple[str, ...]:
         written = click.prompt("Models, the default first", default=",".join(best.values()))
         names = tuple(dict.fromkeys(part.strip() for part in written.split(",") if part.strip()))
         if names != tuple(best.values()):
-            return _proven(session, names, choices)
-    if not choices.with_proof:
-        return tuple(best.values())
-    try:
-        proven = asyncio.run(prove_best(session, ranked))
-    except UpstreamError as error:
-        raise StartError(error.message) from error
-    for sentence in (*proven.refused, *proven.busy):
-        click.echo(f"           {sentence}")
-    click.echo(f"Proven     {', '.join(proven.models)}")
-    return proven.models
+            return _proven(session, sight, names, choices)
+    models = tuple(best.values())
+    if choices.with_proof:
+        try:
+            proven = asyncio.run(prove_best(session, sight.identity, ranked))
+        except UpstreamError as error:
+            raise StartError(error.message) from error
+        for sentence in (*proven.refused, *proven.busy):
+            click.echo(f"           {sentence}")
+        click.echo(f"Proven     {', '.join(proven.models)}")
+        models = proven.models
+    earlier = earlier_models(session, sight.discovery, models, today)
+    if earlier and choices.with_proof:
+        proofs = asyncio.run(prove_models(session, sight.identity, earlier))
+        earlier = [model for model, proof in proofs.items() if proof.error is None or proof.is_busy]
+    if earlier:
+        click.echo(f"Kept       {', '.join(earlier)}")
+    return (*models, *earlier)
 
 
 def _tell(sight: Sight) -> None:
@@ -215,7 +223,7 @@ def _tell(sight: Sight) -> None:
         click.echo(f"           note: {problem}")
 
 
-def _proven(session: Session, names: Sequence[str], choices: Choices) -> tuple[str, ...]:
+def _proven(session: Session, sight: Sight, names: Sequence[str], choices: Choices) -> tuple[str, ...]:
     """Return the named models that answered; all of them have to, unless the person leaves one out."""
     import asyncio
 
@@ -225,7 +233,7 @@ def _proven(session: Session, names: Sequence[str], choices: Choices) -> tuple[s
     if not choices.with_proof:
         return tuple(names)
     kept = []
-    for model, proof in asyncio.run(prove_models(session, names)).items():
+    for model, proof in asyncio.run(prove_models(session, sight.identity, names)).items():
         if proof.error is not None:
             click.echo(f"           {model}: {proof.error}")
         is_usable = proof.error is None or proof.is_busy

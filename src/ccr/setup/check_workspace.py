@@ -26,12 +26,14 @@ RENEW_BY_HAND: Final = (
 
 
 async def workspace_findings(
-    config: Config, url: str, provider: Provider, clock: Callable[[], float]
+    config: Config, url: str, provider: Provider, environ: Mapping[str, str], clock: Callable[[], float]
 ) -> list[Finding]:
     """Ask one workspace who we are. clock: seconds since 1970."""
     try:
-        identity = await identity_of(provider)
+        identity = await identity_of(provider, environ, proxy_url=config.proxy_url)
     except UpstreamError as error:
+        if error.status == 403:  # the user of each request, and there is none now
+            return [Finding("identity", "warning", error.message)]
         return [Finding("identity", "failed", error.message, "`ccr setup` finds an identity")]
     try:
         async with WorkspaceApi(url, identity.token, proxy_url=config.proxy_url) as api:

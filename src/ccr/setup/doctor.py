@@ -18,7 +18,7 @@ from ccr.setup.check_local import (
 from ccr.setup.check_workspace import workspace_findings
 from ccr.setup.finding import Finding
 from ccr.setup.proof import prove, routes_of
-from ccr.setup.workspaces import workspaces_of
+from ccr.setup.workspaces import signed_in, workspaces_of
 from ccr.transformers.registry import build
 
 if TYPE_CHECKING:
@@ -69,11 +69,15 @@ async def examine(around: Surroundings, *, with_calls: bool = True) -> list[Find
         certificate_finding(around.environ),
         *environment_findings(around.environ, workspaces),
     ]
-    asked = (workspace_findings(config, url, workspaces[url], around.clock) for url in workspaces)
+    asked = (
+        workspace_findings(config, url, provider, around.environ, around.clock)
+        for url, provider in workspaces.items()
+    )
     for answers in await asyncio.gather(*asked):
         found += answers
     if with_calls:
-        found += [_call(proof) for proof in await prove(config, routes_of(config))]
+        routes = routes_of(config)
+        found += [_call(proof) for proof in await prove(await signed_in(config, around.environ), routes)]
     return found
 
 
@@ -93,7 +97,7 @@ def _configuration(around: Surroundings) -> tuple[list[Finding], Config | None]:
 def _call(proof: Proof) -> Finding:
     check = f"call {proof.route}"
     if proof.error is None:
-        return Finding(check, "ok", f"answered in {proof.seconds:.1f} s")
+        return Finding(check, "ok", f"answered in {proof.seconds * 1000:.0f} ms")
     if proof.is_busy:
         return Finding(check, "warning", proof.error, "the endpoint is there; wait a minute and try again")
     message = proof.error.lower()

@@ -71,12 +71,14 @@ def document_with(written: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
     return document
 
 
-def models_in(written: Mapping[str, Any], name: str) -> list[str]:
-    """Return the models that the provider ``name`` has in the document; none when it is not there."""
+def models_in(written: Mapping[str, Any], name: str, url: str) -> list[str]:
+    """Return the models of the provider ``name`` in the document, if it leads to the workspace ``url``."""
     providers = written.get("Providers") or written.get("providers") or []
     at = _index_of(providers, name)
-    models = providers[at].get("models") if at is not None else None
-    return [model for model in models if isinstance(model, str)] if isinstance(models, list) else []
+    provider = providers[at] if at is not None else {}
+    models = provider.get("models")
+    is_same = str(provider.get("api_base_url", "")).startswith(f"{url}/")
+    return [each for each in models if isinstance(each, str)] if is_same and isinstance(models, list) else []
 
 
 def bytes_from_document(document: Mapping[str, Any]) -> bytes:

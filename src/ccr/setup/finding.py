@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ccr.protocol.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+STATUS_COLUMN: Final = 9
+CHECK_COLUMN: Final = 14
 
 Status = Literal["ok", "warning", "failed"]
 
@@ -30,13 +33,13 @@ def is_failed(findings: Iterable[Finding]) -> bool:
 
 def findings_as_text(findings: Sequence[Finding]) -> str:
     """Return one line a finding, its remedy indented below; what looks like a token is masked."""
-    width = max((len(finding.check) for finding in findings), default=0)
+    gap = "\n" + " " * (STATUS_COLUMN + CHECK_COLUMN)
     lines = []
     for finding in findings:
-        text = finding.text.replace("\n", "\n" + " " * (11 + width))
-        lines.append(f"{finding.status:<7}  {finding.check:<{width}}  {text}")
+        check = f"{finding.check:<{CHECK_COLUMN - 2}}"
+        lines.append(f"{finding.status:<{STATUS_COLUMN}}{check}  " + finding.text.replace("\n", gap))
         if finding.remedy:
-            lines.append(f"{'':<7}  {'':<{width}}  -> {finding.remedy}")
+            lines.append(f"{gap[1:]}-> {finding.remedy}")
     return redacted("\n".join(lines))
 
 

@@ -1,11 +1,11 @@
-"""The profiles of ``~/.databrickscfg``: their names and hosts. Nothing else of them is read here."""
+"""The workspaces of the profiles in ``~/.databrickscfg``."""
 
 from __future__ import annotations
 
-import configparser
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ccr.upstream.auth.credentials import read_text
+from ccr.upstream.auth.profiles import read_profiles
 from ccr.upstream.workspace_api import workspace_url
 
 if TYPE_CHECKING:
@@ -13,22 +13,15 @@ if TYPE_CHECKING:
 
 
 def hosts_of_profiles(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return profile -> workspace URL, in the file's order; empty when there is no readable file.
+    """Return profile -> workspace URL, the default profile first; those without a usable host are left out.
 
-    environ: ``DATABRICKS_CONFIG_FILE`` names another file. Profiles without a usable host are left out.
+    Raises ConfigError on a file that is there and cannot be read.
     """
-    chosen = environ.get("DATABRICKS_CONFIG_FILE", "").strip() or "~/.databrickscfg"
-    home = environ.get("HOME", "")
-    path = Path(home) / chosen[2:] if chosen.startswith("~/") else Path(chosen)
-    parser = configparser.ConfigParser(default_section="no such section", interpolation=None, strict=False)
-    try:
-        parser.read_string(path.read_text("utf-8"))
-    except (OSError, configparser.Error, UnicodeDecodeError):
-        return {}
+    profiles = read_profiles(environ, read_text)
     found = {}
-    for profile in parser.sections():
+    for name in sorted(profiles.named, key=lambda name: name != profiles.default):
         try:
-            found[profile] = workspace_url(parser.get(profile, "host", fallback=""))
+            found[name] = workspace_url(profiles.named[name].get("host", ""))
         except ValueError:
             continue
     return found

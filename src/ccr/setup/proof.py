@@ -9,15 +9,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ccr.config.model import Secret
 from ccr.errors import ApiError, CcrError
-from ccr.gateway.gateway import Gateway
 from ccr.gateway.replies import Client
-from ccr.upstream.client import Upstream
+from ccr.server.app import make_app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ccr.config.model import Config
+    from ccr.gateway.gateway import Gateway
 
 AT_ONCE: Final = 4
 DEADLINE_S: Final = 60.0
@@ -47,14 +48,13 @@ def routes_of(config: Config) -> list[str]:
 
 async def prove(config: Config, routes: Sequence[str], *, deadline_s: float = DEADLINE_S) -> list[Proof]:
     """Call each of ``routes`` for one token; never raises for what a route answers."""
-    upstream = Upstream(config)
     silent = logging.Logger("ccr.setup", level=logging.CRITICAL)  # noqa: LOG001 - a logger nobody else gets
-    gateway = Gateway(config, upstream, logger=silent)
+    app = make_app(config, key=Secret(""), instance="setup", ports=(), log=silent)  # built, never listening
     permits = asyncio.Semaphore(AT_ONCE)
     try:
-        return await asyncio.gather(*(_proof(gateway, route, permits, deadline_s) for route in routes))
+        return await asyncio.gather(*(_proof(app.gateway, route, permits, deadline_s) for route in routes))
     finally:
-        await upstream.close()
+        await app.close()
 
 
 async def _proof(gateway: Gateway, route: str, permits: asyncio.Semaphore, deadline_s: float) -> Proof:

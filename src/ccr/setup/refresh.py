@@ -10,7 +10,7 @@ from ccr.setup.workspaces import identity_of, models_of, workspaces_of
 from ccr.upstream.discovered import read_discovered, write_discovered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ccr.config.model import Config
     from ccr.config.paths import Paths
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def refreshed(
-    paths: Paths, config: Config, *, is_forced: bool, clock: Callable[[], float]
+    paths: Paths, config: Config, environ: Mapping[str, str], *, is_forced: bool, clock: Callable[[], float]
 ) -> tuple[dict[str, Remembered], list[str]]:
     """Return what the configured workspaces serve, and one sentence for each that could not say (all of) it.
 
@@ -29,7 +29,7 @@ async def refreshed(
     wanted = workspaces_of(config)
     remembered = read_discovered(paths)
     asked = [url for url in wanted if is_forced or url not in remembered]
-    answers = await asyncio.gather(*(_asked(config, url) for url in asked))
+    answers = await asyncio.gather(*(_asked(config, environ, url) for url in asked))
     problems = []
     for url, answer in zip(asked, answers, strict=True):
         if isinstance(answer, UpstreamError):
@@ -41,9 +41,10 @@ async def refreshed(
     return {url: remembered[url] for url in wanted if url in remembered}, problems
 
 
-async def _asked(config: Config, url: str) -> Discovery | UpstreamError:
+async def _asked(config: Config, environ: Mapping[str, str], url: str) -> Discovery | UpstreamError:
     provider = workspaces_of(config)[url]
     try:
-        return await models_of(url, await identity_of(provider), proxy_url=config.proxy_url)
+        identity = await identity_of(provider, environ, proxy_url=config.proxy_url)
+        return await models_of(url, identity, proxy_url=config.proxy_url)
     except UpstreamError as error:
         return error

@@ -12,24 +12,31 @@ from ccr.config.load import config_from_bytes
 from ccr.config.parse import MalformedError, values_from_bytes
 from ccr.errors import StartError, UpstreamError
 from ccr.setup.check_workspace import ME
-from ccr.setup.document import Entry, bytes_from_document, document_with, masked
+from ccr.setup.document import Entry, bytes_from_document, document_with, masked, models_in
+from ccr.setup.families import is_retired
 from ccr.setup.plan import Change, content_of
 from ccr.setup.proof import prove
-from ccr.setup.workspaces import identity_of
+from ccr.setup.workspaces import identity_of, is_automatic, with_token
 from ccr.transformers.registry import build
 from ccr.upstream.discovery import Discovery, discover
 from ccr.upstream.workspace_api import WorkspaceApi
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ccr.config.model import Config
+    from ccr.config.model import Config, Provider
     from ccr.setup.document import Api
     from ccr.setup.proof import Proof
+    from ccr.setup.workspaces import Identity
 
 UNDECIDED: Final = "not-chosen-yet"
 """Stands for a model until the workspace has said which there are."""
+NOT_YET: Final = (
+    "the service of this version takes api_key only as a token or a $VARIABLE, not `auto`: "
+    "give --token-env NAME"
+)
 
 
 @dataclass(frozen=True)
@@ -70,9 +77,13 @@ class Session:
 
 @dataclass(frozen=True)
 class Sight:
-    """What the workspace said. person: who we are, "" when it does not say. problems: one sentence each."""
+    """What the workspace said.
+
+    person: who we are, "" when it does not say. identity: with the token for it. problems: one sentence each.
+    """
 
     person: str
+    identity: Identity
     discovery: Discovery
     problems: tuple[str, ...] = ()
 
@@ -111,8 +122,10 @@ async def look(session: Session) -> Sight:
     Raises UpstreamError when it cannot be reached or refuses the identity, ConfigError.
     """
     config = session.config([UNDECIDED])
-    provider = next(each for each in config.providers if each.name.lower() == session.name.lower())
-    identity = await identity_of(provider)
+    provider = _provider(session, config)
+    if is_automatic(provider) and provider.api_key is not None:
+        raise UpstreamError(501, NOT_YET)
+    identity = await identity_of(provider, session.environ, proxy_url=config.proxy_url, keys=session.identity)
     async with WorkspaceApi(session.url, identity.token, proxy_url=config.proxy_url) as api:
         person, problems = await _person(api)
         try:
@@ -121,7 +134,7 @@ async def look(session: Session) -> Sight:
             if error.status != 403:
                 raise
             found = Discovery((), (error.message,))
-    return Sight(person, found, (*problems, *found.problems))
+    return Sight(person, identity, found, (*problems, *found.problems))
 
 
 async def _person(api: WorkspaceApi) -> tuple[str, tuple[str, ...]]:
@@ -135,7 +148,7 @@ async def _person(api: WorkspaceApi) -> tuple[str, tuple[str, ...]]:
     return (name if isinstance(name, str) else ""), ()
 
 
-async def prove_best(session: Session, ranked: Mapping[str, Sequence[str]]) -> Proven:
+async def prove_best(session: Session, identity: Identity, ranked: Mapping[str, Sequence[str]]) -> Proven:
     """Call the best model of each family, and the next best where it is refused, until one answers.
 
     Raises UpstreamError when none of any family does.
@@ -146,7 +159,7 @@ async def prove_best(session: Session, ranked: Mapping[str, Sequence[str]]) -> P
     busy: list[str] = []
     while left:
         trial = {family: names.pop(0) for family, names in left.items()}
-        proofs = await prove_models(session, list(trial.values()))
+        proofs = await prove_models(session, identity, list(trial.values()))
         for family, model in trial.items():
             proof = proofs[model]
             if proof.error is None or proof.is_busy:
@@ -161,9 +174,22 @@ async def prove_best(session: Session, ranked: Mapping[str, Sequence[str]]) -> P
     return Proven(tuple(dict.fromkeys(models)), tuple(refused), tuple(busy))
 
 
-async def prove_models(session: Session, models: Sequence[str]) -> dict[str, Proof]:
+def earlier_models(
+    session: Session, discovery: Discovery, chosen: Sequence[str], today: dt.date
+) -> list[str]:
+    """Return the further models that the provider has in the file and the workspace still serves."""
+    served = {model.name for model in discovery.models if model.state != "NOT_READY"}
+    written = models_in(session.written, session.name, session.url)
+    return [name for name in written if name in served and name not in chosen and not is_retired(name, today)]
+
+
+async def prove_models(session: Session, identity: Identity, models: Sequence[str]) -> dict[str, Proof]:
     """Call each model once; return model -> what came of it."""
     config = session.config(models)
-    provider = next(each.name for each in config.providers if each.name.lower() == session.name.lower())
-    proofs = await prove(config, [f"{provider},{model}" for model in models])
+    name = _provider(session, config).name
+    proofs = await prove(with_token(config, name, identity.token), [f"{name},{model}" for model in models])
     return dict(zip(models, proofs, strict=True))
+
+
+def _provider(session: Session, config: Config) -> Provider:
+    return next(each for each in config.providers if each.name.lower() == session.name.lower())

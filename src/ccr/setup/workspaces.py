@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import base64
-import json
+import contextlib
+import datetime as dt
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from ccr.errors import UpstreamError
+from ccr.errors import ConfigError, RequestError, UpstreamError
+from ccr.upstream.auth.credentials import credentials_for
+from ccr.upstream.auth.http import AiohttpTokenHttp
+from ccr.upstream.auth.identity import PAT, IdentitySettings
+from ccr.upstream.auth.tokens import expiry_of_web_token, token_from_header
 from ccr.upstream.discovery import discover
 from ccr.upstream.workspace_api import WorkspaceApi
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ccr.config.model import Config, Provider, Secret
     from ccr.upstream.discovery import Discovery
 
-WORKSPACE_PATH = re.compile(r"/(serving-endpoints|ai-gateway)/")
+AUTO: Final = "auto"
+WORKSPACE_PATH: Final = re.compile(r"/(serving-endpoints|ai-gateway)/")
 
 
 @dataclass(frozen=True)
@@ -52,11 +59,68 @@ def workspaces_of(config: Config) -> dict[str, Provider]:
     return found
 
 
-async def identity_of(provider: Provider) -> Identity:
-    """Return who a provider's requests come from. Raises UpstreamError when no token can be had."""
-    if provider.api_key is None:
-        raise UpstreamError(401, f"{provider.name} has no api_key")
-    return Identity("api_key", provider.api_key, expiry_of(provider.api_key))
+async def identity_of(
+    provider: Provider,
+    environ: Mapping[str, str],
+    *,
+    proxy_url: Secret | None = None,
+    keys: Mapping[str, str] | None = None,
+) -> Identity:
+    """Return who a provider's requests come from.
+
+    keys: the identity's keys as written in the provider's entry, where the configuration does not carry them.
+    Raises UpstreamError: 401 when there is no identity, 403 when there is one only while a request is served.
+    """
+    if provider.api_key is not None and not is_automatic(provider):
+        return Identity("api_key", provider.api_key, expiry_of_web_token(provider.api_key.reveal()))
+    written = keys or {}
+    settings = IdentitySettings(
+        provider=provider.name,
+        url=provider.url,
+        profile=written.get("profile"),
+        auth_type=written.get("auth_type"),
+    )
+    try:
+        credentials = credentials_for(settings, environ, http=AiohttpTokenHttp(proxy_url=proxy_url))
+    except ConfigError as error:
+        raise UpstreamError(401, str(error)) from error
+    try:
+        token = token_from_header(await credentials.authorization())
+        described = credentials.describe()
+    except RequestError as error:
+        raise UpstreamError(403, error.message) from error
+    except UpstreamError as error:
+        raise UpstreamError(401, error.message) from error  # whatever its status was for a client
+    finally:
+        await credentials.close()
+    method = described.get("method", "")
+    name = " ".join(word for word in (method, f"({described.get('source')})") if word and word != "(None)")
+    return Identity(name, token, _seconds_from(described.get("expires_at", "")), renews=method != PAT)
+
+
+def is_automatic(provider: Provider) -> bool:
+    """Tell whether a provider's identity is found as the Databricks tools find it, not written beside it."""
+    return workspace_of(provider) is not None and (
+        provider.api_key is None or provider.api_key.reveal() == AUTO
+    )
+
+
+def with_token(config: Config, name: str, token: Secret) -> Config:
+    """Return the configuration with a token in place of the identity of one provider."""
+    providers = tuple(
+        replace(each, api_key=token) if each.name == name else each for each in config.providers
+    )
+    return replace(config, providers=providers)
+
+
+async def signed_in(config: Config, environ: Mapping[str, str]) -> Config:
+    """Return the configuration with a token wherever an identity is to be found; without one it stays."""
+    for provider in config.providers:
+        if is_automatic(provider):
+            with contextlib.suppress(UpstreamError):  # the checks of the identity say why
+                identity = await identity_of(provider, environ, proxy_url=config.proxy_url)
+                config = with_token(config, provider.name, identity.token)
+    return config
 
 
 async def models_of(url: str, identity: Identity, *, proxy_url: Secret | None = None) -> Discovery:
@@ -65,17 +129,9 @@ async def models_of(url: str, identity: Identity, *, proxy_url: Secret | None = 
         return await discover(api)
 
 
-def expiry_of(token: Secret) -> float | None:
-    """Return when a JSON web token ends (its ``exp``), in seconds since 1970; None for any other token.
-
-    The signature is not checked: this is what the person is told, never a decision about access.
-    """
-    pieces = token.reveal().split(".")
-    if len(pieces) != 3:
-        return None
+def _seconds_from(text: str) -> float | None:
+    """Return the seconds since 1970 of an ISO 8601 time; None for a word in its place."""
     try:
-        claims: Any = json.loads(base64.urlsafe_b64decode(pieces[1] + "=" * (-len(pieces[1]) % 4)))
-    except (ValueError, RecursionError):
+        return dt.datetime.fromisoformat(text).timestamp()
+    except ValueError:
         return None
-    ends = claims.get("exp") if isinstance(claims, dict) else None
-    return float(ends) if isinstance(ends, int | float) and not isinstance(ends, bool) else None

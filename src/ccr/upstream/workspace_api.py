@@ -21,7 +21,6 @@ from ccr.config.address import is_loopback
 from ccr.errors import UpstreamError
 from ccr.protocol.error_bodies import error_body
 from ccr.protocol.redaction import redacted
-from ccr.upstream.answer import Answer
 from ccr.upstream.auth.refusals import is_token_refusal
 from ccr.upstream.failures import unreachable
 from ccr.upstream.urls import host_of
@@ -88,7 +87,6 @@ class WorkspaceApi:
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=None),
-            auto_decompress=False,
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -123,21 +121,26 @@ class WorkspaceApi:
                         "User-Agent": f"ccr/{__version__}",
                     },
                 )
-                answer = Answer(response, provider="The workspace", host=self.host)
-                try:
-                    body = await answer.read(max_bytes=MAX_BODY_BYTES, timeout_s=self._deadline_s)
-                finally:
-                    answer.close()
+                async with response:
+                    body = await self._body(response)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if isinstance(error, TimeoutError) and deadline.expired():
                 raise UpstreamError(
                     504, f"{self.host} did not answer within {self._deadline_s:.0f} s"
                 ) from error
             raise unreachable(error, provider="The workspace", host=self.host) from error
-        return ApiAnswer(self._values(answer, body, path), clock_of(answer.headers))
+        return ApiAnswer(self._values(response.status, body, path), clock_of(response.headers))
 
-    def _values(self, answer: Answer, body: bytes, path: str) -> Mapping[str, Any]:
-        status, said = answer.status, error_body(body)
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for data in response.content.iter_any():
+            body += data
+            if len(body) > MAX_BODY_BYTES:
+                raise UpstreamError(502, f"{self.host} answered with more than {MAX_BODY_BYTES} bytes")
+        return bytes(body)
+
+    def _values(self, status: int, body: bytes, path: str) -> Mapping[str, Any]:
+        said = error_body(body)
         if 300 <= status < 400 or (said.is_page and status < 500):
             raise UpstreamError(502, login_page(self.host, status))
         if status == 200:
