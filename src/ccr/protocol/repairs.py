@@ -114,7 +114,7 @@ def _candidates(status: int, body: bytes, chat: ChatRequest) -> Iterator[Repair]
 # -- fields ---------------------------------------------------------------------------------------------
 
 _REFUSED: Final = (
-    r"(?:not (?:currently )?(?:be )?(?:supported|available|allowed|permitted|accepted|valid|compatible)"
+    r"(?:not (?:currently )?(?:be )?(?:supported|available|allowed|accepted|valid|compatible)"
     r"|only (?:supported|available|allowed|accepted)"
     r"|does(?: not|n't) (?:support|accept|allow)|do(?: not|n't) support|unsupported|deprecated|no longer)"
 )
