@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -54,7 +53,7 @@ class Credentials(Protocol):
 
 def credentials_for(
     settings: IdentitySettings,
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str],
     *,
     http: TokenHttp,
     read_file: ReadFile | None = None,
@@ -65,7 +64,6 @@ def credentials_for(
 
     Raises ConfigError when there are none, or too many.
     """
-    environ = os.environ if environ is None else environ
     read_file = read_file or read_text
     identity = resolve_identity(settings, environ, read_file, has_sdk=has_sdk())
     return credentials_of(identity, environ, http=http, read_file=read_file, clock=clock, log=log)

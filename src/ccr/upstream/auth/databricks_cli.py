@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CALL_TIMEOUT_S: Final = 30.0
 ATTEMPTS: Final = 4
-FIRST_JITTER_S: Final = (0.05, 0.1)
+JITTER_S: Final = 0.1
 NEARLY_OVER_S: Final = 300.0
 FORCE: Final = "--force-refresh"
 
@@ -103,16 +103,15 @@ class DatabricksCliSource:
         return f"`databricks auth login {' '.join(self._target)}`"
 
     async def _token(self, *flags: str) -> Token:
-        status, out, err = 1, b"", b""
-        for attempt in range(ATTEMPTS):
+        attempt = 0
+        while True:
             status, out, err = await self._run("auth", "token", *self._target, "--output", "json", *flags)
             if status == 0:
                 return self._token_in(out)
-            if _LOCKED.search(_text(err).lower()) is None or attempt == ATTEMPTS - 1:
-                break
-            low, high = FIRST_JITTER_S
-            await self._sleep(self._jitter(low, high * 2**attempt))
-        raise self._failure(status, _text(err), flags)
+            attempt += 1
+            if attempt == ATTEMPTS or _LOCKED.search(_text(err).lower()) is None:
+                raise self._failure(status, _text(err), flags)
+            await self._sleep(self._jitter(JITTER_S / 2, JITTER_S * 2 ** (attempt - 1)))
 
     def _token_in(self, out: bytes) -> Token:
         try:

@@ -12,7 +12,6 @@ import aiohttp
 from ccr import __version__
 from ccr.config.address import is_loopback
 from ccr.errors import UpstreamError
-from ccr.upstream.answer import Answer
 from ccr.upstream.failures import unreachable
 from ccr.upstream.urls import host_of
 
@@ -76,23 +75,18 @@ class AiohttpTokenHttp:
                     proxy=None if self._proxy_url is None or is_local else self._proxy_url.reveal(),
                     allow_redirects=False,
                 )
-                answer = Answer(response, provider=_WHO, host=host)
-                try:
-                    body = await answer.read(max_bytes=MAX_BODY_BYTES, timeout_s=self._total_timeout_s)
-                finally:
-                    answer.close()
+                body = await _bounded_body(response, host)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if isinstance(error, TimeoutError) and deadline.expired():
                 said = f"{_WHO}: {host} did not answer within {self._total_timeout_s:.0f} s"
                 raise UpstreamError(504, said) from error
             raise unreachable(error, provider=_WHO, host=host) from error
-        return FormAnswer(answer.status, answer.headers, body)
+        return FormAnswer(response.status, response.headers, body)
 
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
-            auto_decompress=False,
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -109,3 +103,13 @@ def _headers(basic: tuple[str, Secret] | None) -> dict[str, str]:
         pair = b64encode(f"{user}:{password.reveal()}".encode()).decode()
         headers["Authorization"] = f"Basic {pair}"
     return headers
+
+
+async def _bounded_body(response: aiohttp.ClientResponse, host: str) -> bytes:
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            said = f"{_WHO}: {host} answered with more than {MAX_BODY_BYTES} bytes"
+            raise UpstreamError(502, said, should_retry=False)
+    return bytes(body)

@@ -103,10 +103,8 @@ def _fault_of_file(error: configparser.Error, file: str) -> Problem:
         return Problem(file, f"[{error.section}] {error.option}", "the key a second time", "each key once")
     if isinstance(error, configparser.DuplicateSectionError):
         return Problem(file, f"[{error.section}]", "the profile a second time", "each profile once")
-    lines = [getattr(error, "lineno", None)]
-    if isinstance(error, configparser.ParsingError) and error.errors:
-        lines = [number for number, _ in error.errors]
-    where = ", ".join(str(number) for number in lines if number is not None)
+    faults: list[tuple[int, str]] = getattr(error, "errors", None) or [(getattr(error, "lineno", 0), "")]
+    where = ", ".join(str(number) for number, _ in faults)
     return Problem(
         file, f"line {where}", "a line that is not key = value", "[profile] lines, and key = value under them"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ccr.errors import UpstreamError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ccr.config.model import Secret
     from ccr.upstream.auth.sources import TokenSource
-    from ccr.upstream.auth.tokens import Moment
+    from ccr.upstream.auth.tokens import Moment, Token
 
 Result = TypeVar("Result")
 
@@ -42,7 +43,8 @@ class RenewingCredentials:
         self._max_wait_s = max_wait_s
         self._log = log if log is not None else logging.getLogger("ccr")
         self._cache = TokenCache()
-        self._renewal: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[Token] | None = None
+        self._ended = asyncio.Event()
 
     async def authorization(self, forwarded: str | None = None) -> Secret:
         """Return the Authorization header, at once while the token is good. Raises UpstreamError."""
@@ -68,9 +70,9 @@ class RenewingCredentials:
 
     async def close(self) -> None:
         """Give up a renewal that is under way."""
-        if self._renewal is not None:
+        if self._renewal is not None and not self._renewal.done():
             self._renewal.cancel()
-            await asyncio.wait([self._renewal])
+            await self._ended.wait()
 
     # -- the machine's wishes --------------------------------------------------------------------------------
 
@@ -82,7 +84,7 @@ class RenewingCredentials:
 
     async def _until_usable(self) -> Use | Refuse:
         while True:
-            await self._renewal_end()
+            await self._ended.wait()
             step = self._step()
             if not isinstance(step, Wait):
                 return step
@@ -96,31 +98,30 @@ class RenewingCredentials:
                 return step is Verdict.RETRY
             if step.renew:
                 self._begin()
-            await self._renewal_end()
+            await self._ended.wait()
 
     def _begin(self) -> None:
-        self._renewal = asyncio.create_task(self._renew())
-
-    async def _renewal_end(self) -> None:
-        """Wait for it without being its owner: a request that is cancelled takes nobody else's token away."""
-        if self._renewal is not None:
-            await asyncio.wait([self._renewal])
-
-    async def _renew(self) -> None:
         held = self._cache.token
-        try:
-            token = await self._source.fetch(held.secret if held is not None else None)
-        except UpstreamError as error:
+        self._ended = asyncio.Event()
+        self._renewal = asyncio.create_task(self._source.fetch(held.secret if held is not None else None))
+        self._renewal.add_done_callback(partial(self._end, self._ended))
+
+    def _end(self, ended: asyncio.Event, renewal: asyncio.Task[Token]) -> None:
+        """Report the renewal to the machine, then wake those who wait. Also runs when it was never begun."""
+        if renewal.cancelled():
+            self._cache.failed(sign_in_delayed("Databricks sign-in was given up"), self._clock())
+        elif (error := renewal.exception()) is None:
+            self._cache.renewed(renewal.result(), self._clock())
+            self._note(logging.INFO, "new token", {})
+        elif isinstance(error, UpstreamError):
             self._cache.failed(error, self._clock())
             self._note(logging.WARNING, "no new token", {"error": error.message})
-        except BaseException as error:
+        else:
             self._cache.failed(
                 sign_in_delayed(f"Databricks sign-in failed ({type(error).__name__})"), self._clock()
             )
-            raise
-        else:
-            self._cache.renewed(token, self._clock())
-            self._note(logging.INFO, "new token", {})
+            self._log.error("no new token", exc_info=error, extra={"fields": self.describe()})
+        ended.set()
 
     def _note(self, level: int, message: str, fields: dict[str, str]) -> None:
         self._log.log(level, message, extra={"fields": {**self.describe(), **fields}})

@@ -155,10 +155,8 @@ class _Search:
             if len(ways) > 1:
                 raise several_ways(layer, ways)
             way = next(iter(ways), None)
-            if way == OAUTH_M2M:
-                self._auth_type = (
-                    OAUTH_M2M  # also when half of it stands there: it is meant, whatever else there is
-                )
+            if way == OAUTH_M2M:  # also when only half of it stands there: it is meant, whatever follows
+                self._auth_type = OAUTH_M2M
         else:
             way = self._auth_type
         if way == PAT and "token" in layer.values:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ccr.errors import UpstreamError
 from ccr.protocol.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     from ccr.config.model import Secret
     from ccr.upstream.auth.tokens import Token
@@ -19,7 +19,7 @@ SHOWN_CHARACTERS = 200
 class TokenSource(Protocol):
     """Where tokens come from. Called once at a time."""
 
-    async def fetch(self, replacing: Secret | None) -> Token:
+    def fetch(self, replacing: Secret | None) -> Coroutine[Any, Any, Token]:
         """Return a token, another one than ``replacing`` if it can. Raises UpstreamError with the remedy."""
 
     def describe(self) -> Mapping[str, str]:

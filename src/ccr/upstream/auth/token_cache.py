@@ -105,7 +105,7 @@ class TokenCache:
         self._held: _Held | None = None
         self._failure: _Failure | None = None
         self._is_renewing = False
-        self._is_odd = False
+        self._odd_since_s: float | None = None
         self._odd_at_s = -math.inf
         self._forced_at_s = -math.inf
         self._is_forced = False
@@ -123,7 +123,7 @@ class TokenCache:
         if held is not None and not held.is_refused and left_s > held.margin_s:
             renew = left_s <= held.rest_s and not self._is_renewing and not self._pause_s(now)
             if renew:
-                self._begin(is_odd=is_odd)
+                self._begin(now if is_odd else None)
             return Use(held.token, renew)
         if self._is_renewing:
             return Wait(renew=False)
@@ -132,7 +132,7 @@ class TokenCache:
             if held is not None and left_s > 0:
                 return Use(held.token, renew=False)
             return Refuse(self._failure.error, pause_s)
-        self._begin(is_odd=is_odd)
+        self._begin(now if is_odd else None)
         return Wait(renew=True)
 
     def renewed(self, token: Token, now: Moment) -> None:
@@ -142,8 +142,8 @@ class TokenCache:
         if held is not None and held.is_refused and held.token.secret == token.secret:
             self._stale = token.secret
             was_forced = True
-        if self._is_odd:
-            self._odd_at_s = now.steady_s
+        if self._odd_since_s is not None:
+            self._odd_at_s = self._odd_since_s
         if was_forced:
             self._forced_at_s = now.steady_s
         self._held = _Held(token, now, life_s if life_s > 0 else DOUBTFUL_LIFE_S)
@@ -178,14 +178,17 @@ class TokenCache:
         if not is_at_its_end and now.steady_s - self._forced_at_s < REJECTION_PAUSE_S:
             return Verdict.FINAL
         self._held = replace(held, is_refused=True)
-        self._begin(is_odd=False, is_forced=not is_at_its_end)
+        self._begin(None, is_forced=not is_at_its_end)
         return Wait(renew=True)
 
-    def _begin(self, *, is_odd: bool, is_forced: bool = False) -> None:
-        self._is_renewing, self._is_odd, self._is_forced = True, is_odd, is_forced
+    def _begin(self, odd: Moment | None, *, is_forced: bool = False) -> None:
+        """Note the renewal. odd: when it began, if it is for the wall clock's sake alone."""
+        self._is_renewing, self._is_forced = True, is_forced
+        self._odd_since_s = odd.steady_s if odd is not None else None
 
     def _end(self) -> None:
-        self._is_renewing = self._is_odd = self._is_forced = False
+        self._is_renewing = self._is_forced = False
+        self._odd_since_s = None
 
     def _pause_s(self, now: Moment) -> float:
         """Return how long no renewal may begin, 0 when one may."""
