@@ -20,7 +20,11 @@ def recorder(level: int = logging.INFO) -> tuple[Recorder, Metrics, list[logging
     log.addHandler(handler)
     times = iter(range(100))
     metrics = Metrics()
-    return Recorder(metrics, log, clock=lambda: float(next(times))), metrics, entries
+    return (
+        Recorder(metrics, log, clock=lambda: float(next(times)), later=lambda call: call()),
+        metrics,
+        entries,
+    )
 
 
 def fields(entry: logging.LogRecord) -> dict[str, object]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ccr.config.model import Provider
-from ccr.upstream.urls import host_of, url_of
+from ccr.upstream.urls import host_of, is_local, url_of
 
 BASE = "https://adb.example.test/serving-endpoints"
 
@@ -35,6 +35,20 @@ def provider(url: str, *models: str) -> Provider:
 )
 def test_the_url_serves_the_model(url: str, models: tuple[str, ...], model: str, expected: str) -> None:
     assert url_of(provider(url, *models), model) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1:8080/x", True),
+        ("http://LOCALHOST/x", True),
+        ("http://[::1]:1/", True),
+        ("https://127.0.0.1.evil.test/", False),
+        ("nonsense", False),
+    ],
+)
+def test_this_machine_is_recognised(url: str, expected: bool) -> None:
+    assert is_local(url) is expected
 
 
 @pytest.mark.parametrize(

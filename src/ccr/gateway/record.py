@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from ccr.errors import ApiError
@@ -86,15 +87,26 @@ class Record:
         return {name: value for name, value in fields.items() if value not in (None, "", [])}
 
 
+def soon(call: Callable[[], None]) -> None:
+    """Do it when the loop comes round again: the client has its answer by then, and waits for no disk."""
+    asyncio.get_running_loop().call_soon(call)
+
+
 class Recorder:
-    """Begins and ends records, and passes each to the metrics and to the log."""
+    """Begins and ends records, and passes each to the metrics at once and to the log a little later."""
 
     def __init__(
-        self, metrics: Metrics, logger: logging.Logger, *, clock: Callable[[], float] = time.monotonic
+        self,
+        metrics: Metrics,
+        logger: logging.Logger,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        later: Callable[[Callable[[], None]], None] = soon,
     ) -> None:
         self._metrics = metrics
         self._logger = logger
         self._clock = clock
+        self._later = later
 
     def begin(self, client: Client, route: str, body: bytes) -> Record:
         """Return the record of a request that begins."""
@@ -115,8 +127,10 @@ class Recorder:
         self._metrics.end(record)
         level = logging.INFO if record.outcome != "error" else logging.WARNING
         if self._logger.isEnabledFor(level):
-            fields = record.fields(self._clock())
-            self._logger.log(level, "request %s", record.outcome, extra={"fields": fields})
+            self._later(partial(self._log, level, record, self._clock()))
+
+    def _log(self, level: int, record: Record, ended_at: float) -> None:
+        self._logger.log(level, "request %s", record.outcome, extra={"fields": record.fields(ended_at)})
 
 
 def _note(record: Record, error: BaseException) -> None:

@@ -14,6 +14,8 @@ from ccr.upstream.inflate import Inflater
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ccr.upstream.deadlines import Deadlines
+
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 LAST_BYTES_S: Final = 1.0
 """How long the end of an answer may lag behind its last event before the connection is given up."""
@@ -25,10 +27,13 @@ class Answer:
     The connection goes back to the pool by itself when the end of the answer was read, and only then.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, *, provider: str, host: str) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, deadlines: Deadlines, *, provider: str, host: str
+    ) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
+        self._deadlines = deadlines
         self._content = response.content
         self._provider = provider
         self._host = host
@@ -60,8 +65,7 @@ class Answer:
             data: bytes = content.read_nowait()
             if data or content.at_eof():
                 return data
-            async with asyncio.timeout(timeout_s):
-                return await content.readany()
+            return await self._deadlines.within(timeout_s, content.readany())
         except TimeoutError:
             raise
         except (aiohttp.ClientError, OSError) as error:

@@ -13,22 +13,22 @@ elsewhere.
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from ccr import __version__
-from ccr.config.address import is_loopback
 from ccr.upstream.answer import Answer
+from ccr.upstream.deadlines import Deadlines
 from ccr.upstream.failures import silent, unreachable
 from ccr.upstream.retry import Attempt, is_replayable
-from ccr.upstream.urls import host_of
+from ccr.upstream.urls import host_of, is_local
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import SimpleNamespace
 
     from ccr.config.model import Config, Provider
 
@@ -41,12 +41,17 @@ READ_BYTES: Final = 64 * 1024
 USER_AGENT: Final = f"ccr/{__version__}"
 
 
+_attempt: ContextVar[Attempt] = ContextVar("attempt")
+"""The attempt that the running task makes."""
+
+
 class Upstream:
     """The connections to all providers. Needs a running loop; ``close`` it."""
 
     def __init__(self, config: Config) -> None:
         self._first_byte_s = config.api_timeout_s
         self._proxy_url = config.proxy_url.reveal() if config.proxy_url is not None else None
+        self._deadlines = Deadlines()
         self._pooled = _session(force_close=False)
         self._fresh = _session(force_close=True)
         self._finishing: set[asyncio.Task[None]] = set()
@@ -87,26 +92,17 @@ class Upstream:
         headers: Mapping[str, str],
         attempt: Attempt,
     ) -> Answer:
-        host = host_of(url)
-        proxy = (
-            None if self._proxy_url is None or is_loopback(urlsplit(url).hostname or "") else self._proxy_url
-        )
+        proxy = None if self._proxy_url is None or is_local(url) else self._proxy_url
+        _attempt.set(attempt)
+        request = session.post(url, data=body, headers=headers, proxy=proxy, allow_redirects=False)
         try:
-            async with asyncio.timeout(self._first_byte_s) as deadline:
-                response = await session.post(
-                    url,
-                    data=body,
-                    headers=headers,
-                    proxy=proxy,
-                    allow_redirects=False,
-                    trace_request_ctx=attempt,
-                )
-        except TimeoutError as error:
-            if deadline.expired():
-                raise silent(self._first_byte_s, provider=provider.name, host=host) from error
+            response = await self._deadlines.within(self._first_byte_s, request)
+        except aiohttp.ConnectionTimeoutError:
             raise
+        except TimeoutError as error:
+            raise silent(self._first_byte_s, provider=provider.name, host=host_of(url)) from error
         try:
-            return Answer(response, provider=provider.name, host=host)
+            return Answer(response, self._deadlines, provider=provider.name, host=host_of(url))
         except BaseException:
             response.close()
             raise
@@ -126,17 +122,19 @@ class Upstream:
         for task in self._finishing:
             task.cancel()
         await asyncio.gather(*self._finishing, return_exceptions=True)
+        self._deadlines.close()
         await self._pooled.close()
         await self._fresh.close()
 
 
 def _session(*, force_close: bool) -> aiohttp.ClientSession:
-    if force_close:
-        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_TTL_S, force_close=True)
-    else:
-        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_TTL_S, keepalive_timeout=KEEP_ALIVE_S)
-    reused = aiohttp.TraceConfig()
-    reused.on_connection_reuseconn.append(_mark_reused)
+    connector = aiohttp.TCPConnector(
+        limit=0,
+        ttl_dns_cache=DNS_TTL_S,
+        force_close=force_close,
+        keepalive_timeout=None if force_close else KEEP_ALIVE_S,
+        socket_factory=_new_socket,
+    )
     return aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
@@ -144,16 +142,16 @@ def _session(*, force_close: bool) -> aiohttp.ClientSession:
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=READ_BYTES,
-        trace_configs=[reused],
     )
 
 
-async def _mark_reused(
-    _session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    _params: aiohttp.TraceConnectionReuseconnParams,
-) -> None:
-    context.trace_request_ctx.is_reused = True
+def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Make the socket of a new connection, and note that the request which needs it goes out on a new one."""
+    attempt = _attempt.get(None)
+    if attempt is not None:
+        attempt.is_reused = False
+    family, kind, protocol, _, _ = address
+    return socket.socket(family, kind, protocol)
 
 
 def _headers(provider: Provider, extra: Mapping[str, str], *, stream: bool) -> dict[str, str]:

@@ -19,7 +19,7 @@ class Attempt:
     """One try. started_at: monotonic seconds. is_reused: it went out on a connection used before."""
 
     started_at: float
-    is_reused: bool = False
+    is_reused: bool = True
 
 
 def is_replayable(error: Exception, attempt: Attempt, *, now: float) -> bool:

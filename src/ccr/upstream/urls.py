@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
+
+from ccr.config.address import is_loopback
 
 if TYPE_CHECKING:
     from ccr.config.model import Provider
@@ -25,8 +28,15 @@ def url_of(provider: Provider, model: str) -> str:
     return f"{found['base']}{quote(model, safe='')}{found['rest']}"
 
 
+@lru_cache(maxsize=256)
 def host_of(url: str) -> str:
     """Return ``host`` or ``host:port`` as it may be shown to a person: no credentials, no path."""
     parts = urlsplit(url)
     host = parts.hostname or "?"
     return f"{host}:{parts.port}" if parts.port else host
+
+
+@lru_cache(maxsize=256)
+def is_local(url: str) -> bool:
+    """Tell whether the URL points to this machine, which no proxy reaches."""
+    return is_loopback(urlsplit(url).hostname or "")
