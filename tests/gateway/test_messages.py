@@ -62,7 +62,7 @@ async def test_a_message() -> None:
         assert sent["model"] == "databricks-claude-sonnet-4-5"
         assert raw.got[0].head.startswith("POST /serving-endpoints/databricks-claude-sonnet-4-5/invocations ")
         record = service.records[0]
-        assert (record["outcome"], record["rule"], record["input_tokens"]) == ("ok", "default", 12)
+        assert (record["outcome"], record["rule"], record["input_tokens"]) == ("ok", "same_model", 12)
         assert record["sent_bytes"] == len(answered.body)
         assert (await post(service)).json["id"] != message["id"]
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from ccr.config.model import Config, Router, Secret
+from ccr.config.model import Config, Provider, Router, Secret
 from ccr.launcher.environment import Changes, Target, claude_changes, claude_environment
 from ccr.launcher.launch import target_of
 from ccr.launcher.shell import lines_from_changes, shell_of
@@ -132,12 +132,20 @@ def test_a_damaged_memory_of_earlier_calls(value: str) -> None:
     assert environment["ANTHROPIC_MODEL"] == "mine"
 
 
+def configured(default: str | None, *models: str, **others: tuple[str, ...]) -> Config:
+    providers = tuple(
+        Provider(name=name, url="https://h/v1", api_key=None, models=listed)
+        for name, listed in {"p": models, **others}.items()
+    )
+    return Config(providers=providers, router=Router(default=default), api_timeout_s=5)
+
+
 @pytest.mark.parametrize(
     ("route", "model"),
-    [("p,databricks-claude-sonnet-4", "databricks-claude-sonnet-4"), ("p,a,b", "a,b"), (None, None)],
+    [("p,databricks-claude-sonnet-4", "databricks-claude-sonnet-4"), ("p,a,b", "p,a,b"), (None, None)],
 )
 def test_the_target_of_a_configuration(route: str | None, model: str | None) -> None:
-    config = Config(router=Router(default=route), api_timeout_s=5)
+    config = configured(route, "databricks-claude-sonnet-4", "a,b")
     target = target_of(config, "http://h:1", Secret("k"))
     assert (target.base_url, target.key, target.model, target.api_timeout_s) == (
         "http://h:1",
@@ -145,6 +153,43 @@ def test_the_target_of_a_configuration(route: str | None, model: str | None) -> 
         model,
         5,
     )
+
+
+SONNET, OPUS, HAIKU = (
+    "databricks-claude-sonnet-4-6",
+    "databricks-claude-opus-4-8",
+    "databricks-claude-haiku-4-5",
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "opus", "sonnet", "haiku", "context_tokens"),
+    [
+        (configured(f"p,{SONNET}", SONNET), SONNET, SONNET, SONNET, 1_000_000),
+        (configured(f"p,{SONNET}", SONNET, OPUS, HAIKU), OPUS, SONNET, HAIKU, 1_000_000),
+        (configured(f"p,{OPUS}", SONNET, OPUS), OPUS, SONNET, OPUS, 1_000_000),
+        (configured(f"p,{HAIKU}", HAIKU, OPUS), OPUS, HAIKU, HAIKU, 200_000),
+        (configured(f"p,{SONNET}", SONNET, "dbx-opus-4-5"), "dbx-opus-4-5", SONNET, SONNET, 200_000),
+        (configured("p,databricks-gpt-5", "databricks-gpt-5", OPUS), *["databricks-gpt-5"] * 3, 0),
+        (
+            configured(f"q,{SONNET}", SONNET, q=(SONNET, OPUS)),
+            OPUS,
+            f"q,{SONNET}",
+            f"q,{SONNET}",
+            1_000_000,
+        ),
+    ],
+)
+def test_each_alias_gets_the_best_model_of_its_family(
+    config: Config, opus: str, sonnet: str, haiku: str, context_tokens: int
+) -> None:
+    target = target_of(config, "http://h:1", Secret("k"))
+    environment = claude_environment({}, target)
+    assert environment["ANTHROPIC_DEFAULT_OPUS_MODEL"] == opus
+    assert environment["ANTHROPIC_DEFAULT_SONNET_MODEL"] == sonnet
+    assert environment["ANTHROPIC_DEFAULT_HAIKU_MODEL"] == haiku
+    assert target.context_tokens == context_tokens
+    assert ("CLAUDE_CODE_DISABLE_1M_CONTEXT" in environment) is (context_tokens < 1_000_000)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import datetime as dt
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ccr.catalog.lookup import traits_of
+from ccr.catalog.lookup import name_facts, traits_of
 from ccr.routing.route import choose
 from ccr.transformers.pipeline import Pipeline
 from ccr.upstream.urls import url_of
@@ -24,6 +26,10 @@ class Route(NamedTuple):
     pipeline: Pipeline
 
 
+MAX_REMEMBERED: Final = 256
+"""Clients ask for a handful of models; the rest are mistakes, or mischief."""
+
+
 class Routes:
     """Finds the route of a request. Raises ValueError when a configured transformer cannot be built."""
 
@@ -37,7 +43,13 @@ class Routes:
             for model in provider.models
         }
 
+        self._remembered = lru_cache(maxsize=MAX_REMEMBERED)(self._find)
+
     def find(self, model: str) -> tuple[Route, str]:
         """Return the route for a request's model, and the rule that chose it. Raises RequestError (400)."""
-        decision = choose(model, self._config)
+        # The day counts: the service outlives the one on which some model is switched off.
+        return self._remembered(model, dt.datetime.now(dt.UTC).date())
+
+    def _find(self, model: str, today: dt.date) -> tuple[Route, str]:
+        decision = choose(model, self._config, lambda name: name_facts(name, today))
         return self._routes[decision.provider.name, decision.model], decision.rule

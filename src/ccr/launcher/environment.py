@@ -22,12 +22,12 @@ REMOVED = (
     "CLAUDE_CODE_USE_VERTEX",
     "CLAUDE_CODE_USE_FOUNDRY",
 )
-MODEL_VARIABLES = (
-    "ANTHROPIC_MODEL",
-    "ANTHROPIC_DEFAULT_OPUS_MODEL",
-    "ANTHROPIC_DEFAULT_SONNET_MODEL",
-    "ANTHROPIC_DEFAULT_HAIKU_MODEL",
-)
+FAMILY_VARIABLES = {
+    "opus": "ANTHROPIC_DEFAULT_OPUS_MODEL",
+    "sonnet": "ANTHROPIC_DEFAULT_SONNET_MODEL",
+    "haiku": "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+}
+"""The client's variable for each of its model aliases."""
 LARGE_CONTEXT_TOKENS = 1_000_000
 CLIENT_IDLE_MS = 300_000
 OURS = "CCR_ENV"
@@ -38,13 +38,15 @@ OURS = "CCR_ENV"
 class Target:
     """What the client is to talk to.
 
-    model: the default route's, which the client picks its request dialect by. context_tokens: its window,
-    None when unknown.
+    model: the default route's, which the client picks its request dialect by. family_models: by alias of
+    the client, the model to ask for; ``model`` where an alias is missing. context_tokens: the smallest
+    window of those that the client may take for a million, None when unknown.
     """
 
     base_url: str
     key: Secret
     model: str | None = None
+    family_models: Mapping[str, str] = field(default_factory=dict)
     context_tokens: int | None = None
     api_timeout_s: float = 600.0
 
@@ -95,7 +97,9 @@ def _defaults(target: Target) -> dict[str, str]:
         "DISABLE_COST_WARNINGS": "true",
     }
     if target.model is not None:
-        defaults |= dict.fromkeys(MODEL_VARIABLES, target.model)
+        defaults["ANTHROPIC_MODEL"] = target.model
+        for family, variable in FAMILY_VARIABLES.items():
+            defaults[variable] = target.family_models.get(family, target.model)
     if (target.context_tokens or 0) < LARGE_CONTEXT_TOKENS:
         defaults["CLAUDE_CODE_DISABLE_1M_CONTEXT"] = "1"
     return defaults

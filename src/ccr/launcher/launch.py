@@ -6,13 +6,14 @@ is written. The key goes through the environment only, never into an argument th
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ccr.errors import StartError
-from ccr.launcher.environment import Target, claude_environment
+from ccr.launcher.environment import FAMILY_VARIABLES, Target, claude_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,15 +40,29 @@ def become_claude(
 
 
 def target_of(config: Config, base_url: str, key: Secret) -> Target:
-    """Return what the client is to know of the service and of the default route's model."""
-    from ccr.catalog.lookup import traits_of  # imported late: the table of models is read only for this
+    """Return what the client is to know of the service and of the models behind its aliases.
 
-    model = config.router.default.partition(",")[2] if config.router.default else None
+    Only the main model and opus may be taken for a window of a million tokens (client reference §1.4).
+    """
+    # imported late: the table of models is read only for this
+    from ccr.catalog.lookup import name_facts, traits_of
+    from ccr.routing.route import choose, name_for
+
+    if config.router.default is None:
+        return Target(base_url=base_url, key=key, api_timeout_s=config.api_timeout_s)
+    today = dt.datetime.now(dt.UTC).date()
+    chosen = {
+        alias: choose(alias, config, lambda model: name_facts(model, today))
+        for alias in (config.router.default, *FAMILY_VARIABLES)
+    }
+    names = {alias: name_for(decision, config) for alias, decision in chosen.items()}
+    large = (chosen[config.router.default], chosen["opus"])
     return Target(
         base_url=base_url,
         key=key,
-        model=model,
-        context_tokens=traits_of(model).context_tokens if model else None,
+        model=names[config.router.default],
+        family_models={family: names[family] for family in FAMILY_VARIABLES},
+        context_tokens=min(traits_of(decision.model).context_tokens or 0 for decision in large),
         api_timeout_s=config.api_timeout_s,
     )
 

@@ -4,26 +4,34 @@ First match wins:
 
     explicit    ``provider,model``, both configured
     model       the name of a configured model; the first provider that lists it
-    default     any name of the Claude family: ``Router.default``
+    same_model  another name of a configured model: ``claude-sonnet-4-5-20250929`` and
+                ``databricks-claude-sonnet-4-5`` are one
+    default     a name of Claude whose family (opus, sonnet …) is that of ``Router.default``
+    family      a name of Claude: the best configured model of its family
+    default     any other name of Claude: ``Router.default``
+
+``same_model`` and ``family`` serve a name of Claude only where ``Router.default`` is a Claude too: whoever
+made another vendor's model the default wants it for all that the client asks for by itself (docs/routing.md).
 
 Names match in any case; the suffix ``[1m]`` (a wish of the client for a long context) is not part of a name.
-Everything else is refused: a request never goes to a model nobody configured. Pure.
+Everything else is refused: a request never goes to a model nobody configured. Pure; what names say is an
+argument.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from ccr.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ccr.config.model import Config, Provider
 
+    NameFactsOf = Callable[[str], "NameFacts"]
+
 LONG_CONTEXT_SUFFIX: Final = "[1m]"
-FAMILY_WORDS: Final = ("claude", "sonnet", "opus", "haiku")
-"""Words that make a name one of the Claude family: what Claude Code asks for by itself."""
 MAX_NAMED: Final = 20
 """How many configured names an error message lists."""
 
@@ -36,7 +44,27 @@ class Decision(NamedTuple):
     rule: str
 
 
-def choose(model: str, config: Config) -> Decision:
+class NameFacts(Protocol):
+    """What is known of a model by its name (catalog/lookup.py has it)."""
+
+    @property
+    def canonical(self) -> str:
+        """One name for all names of a model."""
+
+    @property
+    def family(self) -> str:
+        """``opus``, ``sonnet`` …; ``claude`` for another Claude, "" for another vendor's model."""
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Major and minor: the higher, the better. Empty when the name has none."""
+
+    @property
+    def is_retired(self) -> bool:
+        """The model answers no more."""
+
+
+def choose(model: str, config: Config, name_facts: NameFactsOf) -> Decision:
     """Return the route for the model name of a request.
 
     Raises RequestError (400) that names what is configured.
@@ -50,10 +78,62 @@ def choose(model: str, config: Config) -> Decision:
         configured = _spelled(name, provider.models)
         if configured is not None:
             return Decision(provider, configured, "model")
-    lowered = name.lower()
-    if any(word in lowered for word in FAMILY_WORDS):
-        return Decision(*_default(config), "default")
-    raise RequestError(f"model: `{name}` is not configured in ccr. {_remedy(config)}")
+    asked = name_facts(name)
+    if asked.family:
+        return _claude(asked, config, name_facts)
+    found = _best(config, None, lambda model: _is_same(asked, name_facts(model)), name_facts)
+    if found is None:
+        raise RequestError(f"model: `{name}` is not configured in ccr. {_remedy(config)}")
+    return Decision(*found, "same_model")
+
+
+def name_for(decision: Decision, config: Config) -> str:
+    """Return the shortest name that leads to a decision: the model's, with its provider where it must be."""
+    model = decision.model
+    first = next((p for p in config.providers if _spelled(model, p.models) is not None), None)
+    return model if first is decision.provider and "," not in model else f"{decision.provider.name},{model}"
+
+
+def _claude(asked: NameFacts, config: Config, name_facts: NameFactsOf) -> Decision:
+    """Return the route for a name of Claude that is not configured as it is."""
+    default = Decision(*_default(config), "default")
+    default_family = name_facts(default.model).family
+    if not default_family:
+        return default
+    if asked.version:
+        found = _best(config, default.provider, lambda model: _is_same(asked, name_facts(model)), name_facts)
+        if found is not None:
+            return Decision(*found, "same_model")
+    if default_family == asked.family:
+        return default
+    found = _best(
+        config, default.provider, lambda model: name_facts(model).family == asked.family, name_facts
+    )
+    return default if found is None else Decision(*found, "family")
+
+
+def _is_same(asked: NameFacts, configured: NameFacts) -> bool:
+    return bool(asked.canonical) and asked.canonical == configured.canonical
+
+
+def _best(
+    config: Config, preferred: Provider | None, is_wanted: Callable[[str], bool], name_facts: NameFactsOf
+) -> tuple[Provider, str] | None:
+    """Return the newest of the wanted models that is not retired: of the preferred provider if it has one.
+
+    Of equal ones the first; None when there is none.
+    """
+    candidates = [
+        (provider, model)
+        for provider in config.providers
+        for model in provider.models
+        if is_wanted(model) and not name_facts(model).is_retired
+    ]
+    return max(
+        candidates,
+        key=lambda candidate: (candidate[0] is preferred, name_facts(candidate[1]).version),
+        default=None,
+    )
 
 
 def _explicit(name: str, config: Config) -> tuple[Provider, str]:
