@@ -4,6 +4,7 @@ It shares no code with the rest of ccr, because it checks what ccr sends; see do
 """
 
 from ccr.sandbox.anthropic_fake import AnthropicFake
+from ccr.sandbox.fake_cli import CliCall, FakeCli
 from ccr.sandbox.recorded import Recorded
 from ccr.sandbox.script import Fault, Script, ToolCall, Turn, Usage, Wire, load_script
 from ccr.sandbox.thread import WorkspaceThread
@@ -11,6 +12,8 @@ from ccr.sandbox.workspace import Workspace
 
 __all__ = [
     "AnthropicFake",
+    "CliCall",
+    "FakeCli",
     "Fault",
     "Recorded",
     "Script",
