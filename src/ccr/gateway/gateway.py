@@ -19,7 +19,8 @@ from ccr.gateway.metrics import Metrics
 from ccr.gateway.models import models_page
 from ccr.gateway.patience import Patience
 from ccr.gateway.record import Record, Recorder
-from ccr.gateway.refusal import is_refusal, refusal_from_answer
+from ccr.gateway.refusal import is_refusal, refusal_body, refusal_from_answer
+from ccr.gateway.repairing import Repairing
 from ccr.gateway.replies import EVENT_STREAM, Client, Reply, StreamReply
 from ccr.protocol.anthropic import decode_count_request, decode_messages_request
 from ccr.protocol.chat_from_messages import Conversion, chat_request_from_messages
@@ -68,6 +69,7 @@ class Gateway:
         patience: Patience | None = None,
     ) -> None:
         self.metrics = Metrics()
+        self.repairing = Repairing(clock)
         self._routes = routes
         self._upstream = upstream
         self._recorder = Recorder(self.metrics, logger, clock=clock)
@@ -257,14 +259,26 @@ class Gateway:
     async def _send(
         self, route: Route, chat: ChatRequest, record: Record, request: MessagesRequest | None
     ) -> Answer:
-        """Send the request after its transformers; return an answer that looks like a model's."""
-        body = encode_chat_request(route.pipeline.request(chat))
-        answer = await self._upstream.open(route.provider, route.url, body, stream=record.is_stream)
-        self._recorder.answered(record)
-        if is_refusal(answer):
-            estimated = self._learning.estimate(request, route) if request is not None else None
-            raise await refusal_from_answer(answer, route, estimated_tokens=estimated)
-        return answer
+        """Send the request after its transformers; return an answer that looks like a model's.
+
+        A request that is refused for something that can be repaired is repaired and sent again.
+        """
+        name = f"{route.provider.name},{route.model}"
+        attempt = self.repairing.begin(name, route.pipeline.request(chat))
+        try:
+            while True:
+                body = encode_chat_request(attempt.chat)
+                answer = await self._upstream.open(route.provider, route.url, body, stream=record.is_stream)
+                self._recorder.answered(record)
+                if not is_refusal(answer):
+                    attempt.accept()
+                    return answer
+                said = await refusal_body(answer)
+                if not attempt.repair(answer.status, said):
+                    estimated = self._learning.estimate(request, route) if request is not None else None
+                    raise refusal_from_answer(answer, said, route, estimated_tokens=estimated)
+        finally:
+            record.rules += attempt.rules
 
     async def _body_of(self, answer: Answer, record: Record) -> bytes:
         try:

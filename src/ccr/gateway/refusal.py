@@ -24,15 +24,21 @@ def is_refusal(answer: Answer) -> bool:
     return answer.status != 200 or answer.content_type in _PAGES
 
 
-async def refusal_from_answer(answer: Answer, route: Route, *, estimated_tokens: int | None) -> UpstreamError:
-    """Read the start of the answer's body and return the error it stands for; the answer is closed.
+async def refusal_body(answer: Answer) -> bytes:
+    """Return the start of the answer's body, enough to see what it says; the answer is closed."""
+    try:
+        return await answer.read_start(max_bytes=MAX_ERROR_BYTES, timeout_s=ERROR_READ_S)
+    finally:
+        answer.close()
+
+
+def refusal_from_answer(
+    answer: Answer, body: bytes, route: Route, *, estimated_tokens: int | None
+) -> UpstreamError:
+    """Return the error that a refusal stands for.
 
     estimated_tokens: stands in for the number of tokens when the upstream says only that there are too many.
     """
-    try:
-        body = await answer.read_start(max_bytes=MAX_ERROR_BYTES, timeout_s=ERROR_READ_S)
-    finally:
-        answer.close()
     error = upstream_error(
         answer.status,
         body,
