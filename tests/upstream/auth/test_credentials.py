@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ccr.config.model import Secret
+from ccr.config.profiles import read_text
 from ccr.errors import ConfigError, RequestError
-from ccr.upstream.auth.credentials import Credentials, credentials_for, credentials_of, read_text
+from ccr.upstream.auth.credentials import Credentials, credentials_for, credentials_of
 from ccr.upstream.auth.identity import DatabricksCli, IdentitySettings, SdkIdentity, StaticToken
 from ccr.upstream.auth.renewing import RenewingCredentials
 from tests.upstream.auth.fakes import Clock, FakeHttp, calls_of, fake_cli, web_token
@@ -123,7 +124,10 @@ def test_what_is_renewed_is_shared(identity: DatabricksCli | SdkIdentity) -> Non
     assert isinstance(made_of, RenewingCredentials)
 
 
-def test_no_identity_is_a_problem_of_the_configuration(tmp_path: Path) -> None:
+def test_no_identity_is_a_problem_of_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccr.upstream.auth.credentials.has_sdk", lambda: False)
     with pytest.raises(ConfigError, match="databricks auth login"):
         made(IdentitySettings(url=URL), {"HOME": str(tmp_path), "PATH": str(tmp_path)})
 

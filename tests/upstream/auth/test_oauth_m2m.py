@@ -10,8 +10,9 @@ import pytest
 from aiohttp import web
 
 from ccr.config.model import Secret
+from ccr.config.profiles import read_text
 from ccr.errors import UpstreamError
-from ccr.upstream.auth.credentials import credentials_of, read_text
+from ccr.upstream.auth.credentials import credentials_of
 from ccr.upstream.auth.http import AiohttpTokenHttp
 from ccr.upstream.auth.identity import OAuthM2M
 from ccr.upstream.auth.oauth_m2m import FORM, OAuthM2MSource

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ccr.config.profiles import read_text
 from ccr.upstream.auth.databricks_cli import DatabricksCliSource
 from ccr.upstream.auth.identity import DatabricksCli, OAuthM2M, OnBehalfOfUser, StaticToken
 from ccr.upstream.auth.oauth_m2m import OAuthM2MSource
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ccr.config.model import Secret
+    from ccr.config.profiles import ReadFile
     from ccr.upstream.auth.http import TokenHttp
     from ccr.upstream.auth.identity import Identity, IdentitySettings
-    from ccr.upstream.auth.profiles import ReadFile
     from ccr.upstream.auth.sources import TokenSource
     from ccr.upstream.auth.tokens import Moment
 
@@ -91,8 +91,3 @@ def credentials_of(
     else:
         source = SdkSource(identity)
     return RenewingCredentials(source, clock=clock, log=log)
-
-
-def read_text(path: str) -> str:
-    """Return a text file's content. Raises OSError, UnicodeDecodeError."""
-    return Path(path).read_text("utf-8-sig")

@@ -12,8 +12,8 @@ from ccr.upstream.auth.identity import AUTH_TYPES, OAUTH_M2M, ON_BEHALF_OF_USER,
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ccr.config.profiles import Profiles
     from ccr.upstream.auth.identity import IdentitySettings
-    from ccr.upstream.auth.profiles import Profiles
 
 ENVIRONMENT: Final = {
     "host": "DATABRICKS_HOST",

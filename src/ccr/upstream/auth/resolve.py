@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ccr.config.profiles import read_profiles
 from ccr.upstream.auth.identity import (
     DATABRICKS_CLI,
     OAUTH_M2M,
@@ -34,7 +35,6 @@ from ccr.upstream.auth.layers import (
     settings_layer,
     ways_in,
 )
-from ccr.upstream.auth.profiles import read_profiles
 from ccr.upstream.auth.resolve_problems import (
     NO_PROGRAM,
     NO_SDK,
@@ -53,7 +53,7 @@ from ccr.upstream.auth.workspace_hosts import host_in, is_databricks, workspace_
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from ccr.upstream.auth.profiles import Profiles, ReadFile
+    from ccr.config.profiles import Profiles, ReadFile
 
 PROGRAM: Final = "databricks"
 

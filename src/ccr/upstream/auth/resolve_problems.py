@@ -11,8 +11,8 @@ from ccr.upstream.auth.layers import ENVIRONMENT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ccr.config.profiles import Profiles
     from ccr.upstream.auth.layers import Layer
-    from ccr.upstream.auth.profiles import Profiles
 
 NO_SDK: Final = (
     "a way to sign in that needs databricks-sdk, which is not installed",

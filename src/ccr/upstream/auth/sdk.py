@@ -45,12 +45,12 @@ class SdkSource:
     def __init__(self, identity: SdkIdentity, *, timeout_s: float = TIMEOUT_S) -> None:
         self._identity = identity
         self._timeout_s = timeout_s
-        self._thread: threading.Thread | None = None
+        self._is_busy = False
 
     async def fetch(self, replacing: Secret | None) -> Token:
         """Return a new token."""
         del replacing
-        if self._thread is not None and self._thread.is_alive():
+        if self._is_busy:
             raise sign_in_delayed("Databricks sign-in: databricks-sdk is still busy with the last attempt")
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -119,9 +119,10 @@ class SdkSource:
                 result = work()
             except Exception as error:  # noqa: BLE001 - handed over to the loop, which decides
                 failure = error
+            self._is_busy = False  # before it is handed over: who gets it may ask again at once
             with contextlib.suppress(RuntimeError):  # ccr has ended meanwhile
                 loop.call_soon_threadsafe(hand_over, result, failure)
 
-        self._thread = threading.Thread(target=run, name="databricks-sdk", daemon=True)
-        self._thread.start()
+        self._is_busy = True
+        threading.Thread(target=run, name="databricks-sdk", daemon=True).start()
         return await future

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from ccr.config.profiles import read_profiles
 from ccr.errors import ConfigError
 from ccr.upstream.auth.expiry import expiry_text
 from ccr.upstream.auth.identity import PAT
-from ccr.upstream.auth.profiles import read_profiles
 from ccr.upstream.auth.tokens import (
     header_from_token,
     moment_now,
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ccr.config.model import Secret
+    from ccr.config.profiles import ReadFile
     from ccr.upstream.auth.identity import StaticToken
-    from ccr.upstream.auth.profiles import ReadFile
     from ccr.upstream.auth.tokens import Moment
 
 REREAD_PAUSE_S: Final = 5.0

@@ -6,9 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from ccr.config.address import is_loopback
+from ccr.config.address import is_loopback, workspace_url
 from ccr.errors import ConfigError, Problem
-from ccr.upstream.workspace_api import workspace_url
 
 if TYPE_CHECKING:
     from ccr.upstream.auth.layers import Layer
