@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from ccr.config.address import workspace_url
 from ccr.config.model import Secret
 from ccr.config.paths import Paths
 from ccr.errors import UpstreamError
 from ccr.upstream.discovered import models_file, read_discovered, write_discovered
 from ccr.upstream.discovery import ServedModel, discover
-from ccr.upstream.workspace_api import WorkspaceApi, clock_of, workspace_url
+from ccr.upstream.workspace_api import WorkspaceApi, clock_of
 from tests.setup.workspaces import (
     FOUNDATION_MODELS,
     ME,

@@ -135,7 +135,7 @@ def _session(paths: Paths, choices: Choices, *, stores_token: bool) -> Session:
 
 
 def _ask_host(found: str | None) -> str:
-    from ccr.upstream.workspace_api import workspace_url
+    from ccr.config.address import workspace_url
 
     while True:
         written = click.prompt("Workspace URL", default=found)

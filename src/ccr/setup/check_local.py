@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ccr.catalog.lookup import model_facts
+from ccr.config.address import workspace_url
 from ccr.setup.families import is_retired
 from ccr.setup.finding import Finding
-from ccr.upstream.workspace_api import workspace_url
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ccr.upstream.auth.credentials import read_text
-from ccr.upstream.auth.profiles import read_profiles
-from ccr.upstream.workspace_api import workspace_url
+from ccr.config.address import workspace_url
+from ccr.config.profiles import read_profiles, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

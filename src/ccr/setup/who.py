@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ccr.config.address import workspace_url
 from ccr.errors import StartError
-from ccr.upstream.workspace_api import workspace_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

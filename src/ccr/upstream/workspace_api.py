@@ -36,28 +36,6 @@ MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 SHOWN_CHARACTERS: Final = 300
 
 
-def workspace_url(text: str) -> str:
-    """Return ``https://host[:port]`` for what people paste: without scheme, with a path, with ``?o=…``.
-
-    Raises ValueError (a sentence that does not quote the text: it may hold a password) when there is no host
-    in it, or http to another machine, over which a token would travel in the clear.
-    """
-    written = text.strip()
-    try:
-        parts = urlsplit(written if "://" in written else f"https://{written}")
-        host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise ValueError("this is no URL") from error
-    if parts.scheme not in {"http", "https"} or not host or not host.isascii() or "@" in parts.netloc:
-        raise ValueError("this is not the URL of a workspace, like https://<workspace>.cloud.databricks.com")
-    if any(character.isspace() or not character.isprintable() for character in parts.netloc):
-        raise ValueError("a URL holds no spaces")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("http would send the token in the clear; write https")
-    name = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{name}:{port}" if port else f"{parts.scheme}://{name}"
-
-
 @dataclass(frozen=True)
 class ApiAnswer:
     """A JSON object that the workspace sent. clock_s: its ``Date`` header, in seconds since 1970."""
