@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,15 @@ from ccr.errors import UpstreamError
 from ccr.sandbox import Fault, Workspace
 from ccr.upstream.auth.credentials import Credentials, credentials_for
 from ccr.upstream.auth.http import AiohttpTokenHttp
-from ccr.upstream.auth.identity import IdentitySettings
+from ccr.upstream.auth.identity import IdentitySettings, SdkIdentity
 from ccr.upstream.auth.refusals import is_token_refusal
+from ccr.upstream.auth.sdk import SdkSource
 from tests.sandbox.bodies import OLD, chat_body
 from tests.upstream.auth.fakes import Clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 SECRET = "dose-not-a-secret"
 
@@ -138,3 +141,24 @@ async def test_a_wrong_secret_is_one_clear_sentence() -> None:
                 await made.turn()
             assert "canary" not in str(caught.value)
         assert made.renewals == 1
+
+
+async def test_the_real_sdk_signs_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("DATABRICKS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "databrickscfg"))
+    monkeypatch.setenv("DATABRICKS_CLIENT_ID", "robot")
+    monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", SECRET)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    async with Workspace(clients={"robot": SECRET}) as workspace:
+        source = SdkSource(
+            SdkIdentity(host=workspace.url, profile=None, auth_type=None, source="environment")
+        )
+        token = await source.fetch(None)
+        assert token.expires_at is not None
+        assert (await source.fetch(token.secret)).secret != token.secret
+        monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", "canary-wrong")
+        with pytest.raises(UpstreamError, match="databricks-sdk found no identity") as caught:
+            await source.fetch(None)
+        assert "canary" not in str(caught.value)
+        assert len(workspace.token_requests) == 3
