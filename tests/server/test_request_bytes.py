@@ -115,6 +115,11 @@ async def test_a_body_that_becomes_too_large_is_refused(monkeypatch: pytest.Monk
             )
             await client.send(head + chunk)
             assert (await client.answer()).status == 413
+        async with raw_client(service.port) as client:
+            await client.send(head + b"3\r\nabc\r\n")
+            await asyncio.sleep(0.02)
+            await client.send(chunk)
+            assert (await client.answer()).status == 413
         whole = await ask(
             service.port,
             request(service.port, "/v1/messages", b"", "Transfer-Encoding: chunked", without=("length",))
@@ -165,14 +170,30 @@ async def test_a_body_that_does_not_arrive_is_given_up(monkeypatch: pytest.Monke
         assert not raw.got
 
 
-async def test_a_slow_body_that_makes_progress_is_read() -> None:
+async def test_a_chunk_that_is_none_ends_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    # aiohttp tells the reader of the body nothing of it when it comes in a packet of its own: the time runs out
+    monkeypatch.setattr(body_module, "PROGRESS_S", 0.05)
+    async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
+        head = request(service.port, "/v1/messages", b"", "Transfer-Encoding: chunked", without=("length",))
+        async with raw_client(service.port) as client:
+            await client.send(head + b"1\r\n{\r\n")
+            await asyncio.sleep(0.02)
+            await client.send(b"nonsense\r\n")
+            assert (await client.answer()).status in (400, 408)
+            assert await client.is_closed()
+        assert not raw.got
+        assert not tracebacks(service)
+
+
+async def test_a_slow_body_that_makes_progress_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_module, "PROGRESS_S", 0.1)
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
         data = message_body(metadata={"user_id": "x" * 5000})
         async with raw_client(service.port) as client:
             whole = request(service.port, body=data)
             for at in range(0, len(whole), 1500):
                 await client.send(whole[at : at + 1500])
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.06)
             assert (await client.answer()).status == 200
 
 

@@ -74,6 +74,13 @@ async def test_no_key_no_authorization() -> None:
         assert raw.got[0].headers["accept"] == "application/json"
 
 
+async def test_a_large_body_goes_out_whole() -> None:
+    async with raw_upstream(good_completion) as raw, connected() as upstream:
+        body = b"x" * 3 * 2**20
+        await (await post(upstream, raw.url, body=body)).read(timeout_s=5)
+        assert raw.got[0].body == body
+
+
 async def test_a_stream_arrives_as_it_is_sent() -> None:
     more = asyncio.Event()
 

@@ -51,18 +51,18 @@ async def _continue(request: web.BaseRequest) -> None:
 async def _rest(content: StreamReader, start: bytes, max_bytes: int) -> bytes:
     pieces = [start]
     size = len(start)
-    progress = 0
     now = asyncio.get_running_loop().time
     async with asyncio.timeout(PROGRESS_S) as deadline:
+        begun_at, begun_size = now(), size
         while data := await content.readany():
             pieces.append(data)
             size += len(data)
             if size > max_bytes:
                 raise _too_large(max_bytes)
-            progress += len(data)
-            if progress >= PROGRESS_BYTES:
-                progress = 0
-                deadline.reschedule(now() + PROGRESS_S)
+            # Seldom, because a body that comes at once needs no second deadline.
+            if size - begun_size >= PROGRESS_BYTES and now() - begun_at > PROGRESS_S / 2:
+                begun_at, begun_size = now(), size
+                deadline.reschedule(begun_at + PROGRESS_S)
     return b"".join(pieces)
 
 
