@@ -144,6 +144,16 @@ def test_the_json_tool_is_the_text() -> None:
     assert message.stop_reason == "end_turn"
 
 
+def test_a_call_that_names_its_tool_in_its_arguments_is_one_of_that_tool() -> None:
+    wrapped = tool_call('{"name": "Read", "x": 1.10}', name="databricks-tool-call")
+    message = converted({"tool_calls": [wrapped, tool_call("{}", "toolu_b")]}, "stop")
+    assert [(block["name"], bytes(block["input"])) for block in message.content] == [
+        ("Read", b'{"x":1.10}'),
+        ("T", b"{}"),
+    ]
+    assert (message.stop_reason, message.rules) == ("tool_use", ("tool_call_unwrapped",))
+
+
 def test_ids_of_the_history_are_not_used_again() -> None:
     message = converted({"tool_calls": [tool_call("{}")]}, tool_ids=frozenset({"toolu_a"}))
     assert message.content[0]["id"] == "toolu_1_0"
