@@ -1,4 +1,4 @@
-"""What aiohttp hands to a connection when something is wrong; most of it is reached in test_request_bytes.py too."""
+"""What aiohttp hands to a connection when something is wrong; see test_request_bytes.py too."""
 
 from __future__ import annotations
 

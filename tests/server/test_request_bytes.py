@@ -171,7 +171,7 @@ async def test_a_body_that_does_not_arrive_is_given_up(monkeypatch: pytest.Monke
 
 
 async def test_a_chunk_that_is_none_ends_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    # aiohttp tells the reader of the body nothing of it when it comes in a packet of its own: the time runs out
+    # in a packet of its own, the reader of the body hears nothing of it: its time runs out
     monkeypatch.setattr(body_module, "PROGRESS_S", 0.05)
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
         head = request(service.port, "/v1/messages", b"", "Transfer-Encoding: chunked", without=("length",))
