@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 
-from ccr.cli.demo import demo
+from ccr.cli.main import cli
 from ccr.sandbox.demo import EXPECTED_USAGE, WRITTEN, Demo
 from ccr.sandbox.demo_client import Conversation, DemoError
 from ccr.sandbox.demo_timing import Asking
@@ -189,4 +189,4 @@ def test_a_command_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("exit_code", [0, 1])
 def test_the_command_ends_as_the_demo_does(monkeypatch: pytest.MonkeyPatch, exit_code: int) -> None:
     monkeypatch.setattr(Demo, "run", lambda _self: exit_code)
-    assert CliRunner().invoke(demo).exit_code == exit_code
+    assert CliRunner().invoke(cli, ["demo"]).exit_code == exit_code

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from ccr.sandbox import Fault, Workspace, WorkspaceThread
+from ccr.sandbox.access import problem_of_access
 from ccr.sandbox.identities import PERSON
 from tests.sandbox.http import CREDENTIALS, ME, ask, chat, get, sign_in, token_of
 
@@ -241,3 +242,9 @@ def test_a_workspace_in_a_thread() -> None:
         workspace.fail_tokens(Fault(kind="status"))
         workspace.revoke_tokens()
         assert workspace.token_requests == []
+
+
+@pytest.mark.parametrize(("sent", "status"), [("", 401), ("Bearer wrong", 403), ("Bearer right", None)])
+def test_access_by_one_token(sent: str, status: int | None) -> None:
+    refusal = problem_of_access({"authorization": sent}, "right")
+    assert (refusal.status if refusal else None) == status

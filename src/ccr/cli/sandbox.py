@@ -7,7 +7,7 @@ import contextlib
 import json
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -25,21 +25,43 @@ TOKEN_VARIABLE = "CCR_SANDBOX_TOKEN"  # noqa: S105 - the name of a variable
 )
 @click.option("--token", envvar=TOKEN_VARIABLE, help=f"Bearer token to ask for (or {TOKEN_VARIABLE}).")
 @click.option("--script", type=click.Path(path_type=Path), help="JSON file with what the model says.")
+@click.option(
+    "--token-lifetime",
+    type=click.FloatRange(min=1),
+    default=3600.0,
+    help="Seconds that the service principal's tokens live.",
+)
+@click.option(
+    "--native",
+    type=click.Choice(["both", "serving", "gateway", "none"]),
+    default="both",
+    help="Native Anthropic routes that the workspace has.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print address and configuration as one line of JSON.")
-def sandbox(port: int, token: str | None, script: Path | None, as_json: bool) -> None:
+def sandbox(
+    port: int,
+    token: str | None,
+    script: Path | None,
+    token_lifetime: float,
+    native: Literal["both", "serving", "gateway", "none"],
+    as_json: bool,
+) -> None:
     """Serve a strict Databricks workspace on 127.0.0.1 until Ctrl-C.
 
     It needs no network and no account. docs/sandbox.md says what it checks and how to script it.
     """
-    from ccr.sandbox import (
-        Workspace,
-        load_script,
-    )  # imported late: no other command needs a server of its own
-    from ccr.sandbox.access import DEFAULT_TOKEN
+    from ccr.sandbox import Workspace, load_script  # imported late: no other command needs a server
+    from ccr.sandbox.access import DEFAULT_CLIENT, DEFAULT_TOKEN
 
     try:
         workspace = Workspace(
-            load_script(script) if script else None, token=token or DEFAULT_TOKEN, port=port
+            load_script(script) if script else None,
+            token=token or DEFAULT_TOKEN,
+            port=port,
+            # who chose a token of their own wants nothing else to be taken
+            clients={} if token else dict([DEFAULT_CLIENT]),
+            token_lifetime_s=token_lifetime,
+            native=native,
         )
         shown_token = DEFAULT_TOKEN if workspace.token == DEFAULT_TOKEN else f"${TOKEN_VARIABLE}"
         asyncio.run(_serve(workspace, shown_token, as_json=as_json))
@@ -64,14 +86,20 @@ async def _serve(workspace: Workspace, shown_token: str, *, as_json: bool) -> No
 
 
 def _json_text(workspace: Workspace, config: dict[str, Any]) -> str:
-    return json.dumps({"url": workspace.url, "models": workspace.models, "config": config})
+    told = {"url": workspace.url, "models": workspace.models, "config": config}
+    return json.dumps(told | {"clients": workspace.identities.clients})
 
 
 def _text(workspace: Workspace, shown_token: str, config: dict[str, Any]) -> str:
+    clients = [
+        f"client    DATABRICKS_CLIENT_ID={name} DATABRICKS_CLIENT_SECRET={secret}"
+        for name, secret in workspace.identities.clients.items()
+    ]
     return "\n".join(
         [
             f"sandbox   {workspace.url}",
             f"token     {shown_token}",
+            *clients,
             f"models    {', '.join(workspace.models)}",
             "",
             "A configuration for ccr (config.json in ~/.claude-code-router, or in CCR_HOME):",

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_TOKEN = "sandbox-token-not-a-secret"  # noqa: S105 - made up, and meant to be shown
+DEFAULT_CLIENT = ("sandbox-client", "sandbox-secret-not-a-secret")
+"""The service principal of ``ccr sandbox``: id and secret, made up as well."""
 NO_CREDENTIAL = "Credential was not sent or was of an unsupported type for this API."
 UNKNOWN = "Invalid access token."
 MAX_BODY_BYTES = 4 * 1024 * 1024
