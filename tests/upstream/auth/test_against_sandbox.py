@@ -12,7 +12,7 @@ import pytest
 
 from ccr.config.model import Secret
 from ccr.errors import UpstreamError
-from ccr.sandbox import Fault, Workspace
+from ccr.sandbox import FakeCli, Fault, Workspace
 from ccr.upstream.auth.credentials import Credentials, credentials_for
 from ccr.upstream.auth.http import AiohttpTokenHttp
 from ccr.upstream.auth.identity import IdentitySettings, SdkIdentity
@@ -141,6 +141,36 @@ async def test_a_wrong_secret_is_one_clear_sentence() -> None:
                 await made.turn()
             assert "canary" not in str(caught.value)
         assert made.renewals == 1
+
+
+async def test_the_login_of_a_strict_cli(tmp_path: Path) -> None:
+    async with Workspace(logins={"login": "me@sandbox.invalid"}) as workspace:
+        cli = FakeCli(tmp_path, workspace.url, "login")
+        credentials = credentials_for(
+            IdentitySettings(url=f"{workspace.url}/serving-endpoints/x/invocations"),
+            {"PATH": str(tmp_path), "DATABRICKS_CLIENT_ID": "not-mine"},
+            http=AiohttpTokenHttp(),
+        )
+        cli.lock(1)
+        used = await credentials.authorization()
+        assert await credentials.rejected(used), "the one in the CLI's cache is not given again"
+        assert [call.is_forced for call in cli.calls] == [False, False, False, True]
+        assert not any(name.startswith("DATABRICKS_") for call in cli.calls for name in call.environ)
+        assert len(workspace.token_requests) == 2
+        assert workspace.refusals == []
+        await credentials.close()
+
+
+async def test_a_cli_that_is_not_signed_in_names_the_command(tmp_path: Path) -> None:
+    async with Workspace() as workspace:
+        FakeCli(tmp_path, workspace.url, None)
+        credentials = credentials_for(
+            IdentitySettings(url=f"{workspace.url}/serving-endpoints/x/invocations"),
+            {"PATH": str(tmp_path)},
+            http=AiohttpTokenHttp(),
+        )
+        with pytest.raises(UpstreamError, match=f"databricks auth login --host {workspace.url}"):
+            await credentials.authorization()
 
 
 async def test_the_real_sdk_signs_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -198,6 +198,7 @@ async def test_a_lock_that_stays_is_a_delay(tmp_path: Path) -> None:
         ("sys.exit(1)", (403, False), ("no message",)),
         ("fail('Error: ' + 'x' * 5000)", (403, False), ("…",)),
         ("fail('Error: dial tcp: lookup dbc-1: no such host')", (503, None), ("no such host",)),
+        ("fail('Error: token refresh: oauth2: cannot fetch token: 503')", (503, None), ("503",)),
         ("fail('Error: No such command \"auth\".', 2)", (403, False), ("old Databricks CLI", "0.200")),
         ("print('not json')", (403, False), ("no token", "Update it")),
         ("print('[]')", (403, False), ("no token",)),

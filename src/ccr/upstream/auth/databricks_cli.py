@@ -39,7 +39,7 @@ _NO_FLAG: Final = re.compile(r"unknown flag|no such option|flag provided but not
 _LEGACY: Final = re.compile(r"no such command|unknown command")
 _NETWORK: Final = re.compile(
     r"dial tcp|no such host|i/o timeout|connection re(?:fused|set)|tls handshake|deadline exceeded"
-    r"|network is unreachable"
+    r"|network is unreachable|cannot fetch token: (?:429|5\d\d)|temporarily_unavailable"
 )
 _SECRET_NAME: Final = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|AUTHORIZATION")
 _RANDOM: Final = SystemRandom()
