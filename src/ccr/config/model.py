@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Api = Literal["chat", "anthropic", "auto"]
 Auth = Literal["key", "none"]
 LogLevel = Literal["fatal", "error", "warn", "info", "debug", "trace"]
 
@@ -70,6 +71,7 @@ class Provider:
     api_key: None only for a loopback upstream that asks for none.
     models: at least one, in the written order.
     steps: ``transformer.use``; model_steps: model -> ``transformer.<model>.use``, run after ``steps``.
+    api: the dialect it is spoken to in (config/api.py); fits the URL.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Provider:
     models: tuple[str, ...]
     steps: tuple[Step, ...] = ()
     model_steps: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    api: Api = "chat"
 
 
 @dataclass(frozen=True, kw_only=True)

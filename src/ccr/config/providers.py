@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ccr.config.address import is_loopback
+from ccr.config.api import api_from
 from ccr.config.findings import shape
 from ccr.config.model import Provider, Step
 from ccr.config.section import Section
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from ccr.config.findings import Findings
     from ccr.config.model import Secret
 
-KEYS = ("name", "api_base_url", "api_key", "models", "transformer")
+KEYS = ("name", "api_base_url", "api_key", "models", "transformer", "api")
 UNSUPPORTED = ("tokenizer",)
 NOT_IN_A_NAME = re.compile(r"[\x00-\x20\x7f,/]")
 NOT_IN_A_MODEL = re.compile(r"[\x00-\x1f\x7f]")
@@ -61,17 +63,20 @@ def _provider(section: Section, steps: StepReader) -> Provider:
     models = _models(section)
     chain = Section(section.table("transformer"), section.at("transformer"), section.findings)
     chain.warn_of_unknown(("use", *models))
+    provider_steps = steps.read(chain)
+    model_steps = {
+        model: steps.read(Section(chain.table(model), chain.at(model), section.findings))
+        for model in models
+        if chain.values.get(model) is not None
+    }
     return Provider(
         name=name,
         url=url,
         api_key=_api_key(section, is_local=is_loopback(urlsplit(url).hostname or "")),
         models=models,
-        steps=steps.read(chain),
-        model_steps={
-            model: steps.read(Section(chain.table(model), chain.at(model), section.findings))
-            for model in models
-            if chain.values.get(model) is not None
-        },
+        steps=provider_steps,
+        model_steps=model_steps,
+        api=api_from(section, url, itertools.chain(provider_steps, *model_steps.values())),
     )
 
 

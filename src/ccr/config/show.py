@@ -56,6 +56,7 @@ def _provider(provider: Provider) -> dict[str, Any]:
         "name": provider.name,
         "api_base_url": provider.url,
         "api_key": _masked(provider.api_key),
+        "api": provider.api,
         "models": list(provider.models),
         "transformer": transformer,
     }
