@@ -157,7 +157,12 @@ def test_what_is_no_configuration_at_all(data: bytes, found: str) -> None:
         (with_provider(name="a,b"), "Providers[0].name", "'a,b'", "without spaces, commas"),
         (with_provider(name="a\nb"), "Providers[0].name", "'a\\nb'", "without spaces"),
         (with_provider(api_key=""), "Providers[0].api_key", "an empty text", "$VARIABLE"),
-        (with_provider(api_key=None), "Providers[0].api_key", "nothing", "$VARIABLE"),
+        (
+            with_provider(api_key=None, api_base_url="https://h/x"),
+            "Providers[0].api_key",
+            "nothing",
+            "$VARIABLE",
+        ),
         (with_provider(api_key=["canary"]), "Providers[0].api_key", "a list", "a text"),
         (
             with_provider(api_key="canary with space"),

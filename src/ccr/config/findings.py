@@ -30,7 +30,7 @@ class Findings:
     def __init__(
         self, file: str, unset: Mapping[str, Iterable[str]], replaced: Container[str] = frozenset()
     ) -> None:
-        self._file = file
+        self.file = file
         self._replaced = replaced
         self.warnings: list[str] = []
         self.notes: list[str] = []
@@ -47,7 +47,7 @@ class Findings:
     def problem(self, path: str, found: str, allowed: str) -> None:
         """Note a fault at the key ``path``; one is enough, further ones would come of the first."""
         if all(known.key != path for known in self.problems):
-            self.problems.append(Problem(self._file, path, found, allowed))
+            self.problems.append(Problem(self.file, path, found, allowed))
 
     def quoted(self, path: str, value: Any) -> str:
         """Quote the value at a key, shortened; what may be a secret is only described."""
@@ -57,7 +57,7 @@ class Findings:
 
     def warn(self, path: str, sentence: str) -> None:
         """Note something that has no effect, or another one than expected."""
-        self.warnings.append(f"{self._file}: {path} {sentence}")
+        self.warnings.append(f"{self.file}: {path} {sentence}")
 
 
 def shape(value: Any) -> str:

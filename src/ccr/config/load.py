@@ -63,7 +63,7 @@ def load_config(
 ) -> Config:
     """Return the configuration of ``paths.config_file``.
 
-    environ: for ``$VAR`` and for ``SERVICE_PORT``, which overrides ``PORT``.
+    environ: for ``$VAR``, for ``SERVICE_PORT``, which overrides ``PORT``, and for ``~/.databrickscfg``.
     check_step: raises ValueError on a transformer that cannot be built; None leaves the steps unchecked
     (for commands that only show or hand over, and must be quick).
     Raises ConfigError with every problem, StartError (exit code 2) when there is no file.
@@ -109,7 +109,7 @@ def config_from_bytes(
 def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Step], object] | None) -> Config:
     root.warn_of_unknown(KEYS, unsupported=UNSUPPORTED)
     files: tuple[TransformerFile, ...] = transformer_files_from(root)
-    providers = providers_from(root, check_step, options_by_step(files))
+    providers = providers_from(root, check_step, options_by_step(files), environ)
     api_key = root.secret("APIKEY")
     auth: Auth = root.choice("AUTH", "key", get_args(Auth))
     return Config(

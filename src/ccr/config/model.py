@@ -64,11 +64,30 @@ class TransformerFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SignIn:
+    """What a provider says about its Databricks identity; None where it says nothing and it is looked for.
+
+    file, path: where the provider stands, for messages. host: ``https://name[:port]`` (http on this machine).
+    on_behalf_of_user: each request brings the token of its user; then nothing is said beside ``host``.
+    """
+
+    file: str = "config.json"
+    path: str = "Providers[]"
+    host: str | None = None
+    profile: str | None = None
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    auth_type: str | None = None
+    on_behalf_of_user: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provider:
     """A configured upstream.
 
-    url: ``api_base_url``, a full URL, https unless the host is loopback.
-    api_key: None only for a loopback upstream that asks for none.
+    url: ``api_base_url``, a full URL, https unless the host is loopback; made of ``host`` when not given.
+    api_key: a key of its own. None where there is a ``sign_in``, and for a loopback upstream that asks none.
+    sign_in: how to find the identity of a Databricks workspace; does not count where there is a key.
     models: at least one, in the written order.
     steps: ``transformer.use``; model_steps: model -> ``transformer.<model>.use``, run after ``steps``.
     api: the dialect it is spoken to in (config/api.py); fits the URL.
@@ -78,6 +97,7 @@ class Provider:
     url: str
     api_key: Secret | None
     models: tuple[str, ...]
+    sign_in: SignIn | None = None
     steps: tuple[Step, ...] = ()
     model_steps: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
     api: Api = "chat"

@@ -6,35 +6,42 @@ import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+from ccr.config import sign_in
 from ccr.config.address import is_loopback
 from ccr.config.api import api_from
 from ccr.config.findings import shape
 from ccr.config.model import Provider, Step
 from ccr.config.section import Section
+from ccr.config.sign_in import host_from, host_of_profile, sign_in_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ccr.config.findings import Findings
-    from ccr.config.model import Secret
 
-KEYS = ("name", "api_base_url", "api_key", "models", "transformer", "api")
+KEYS = ("name", "api_base_url", "api_key", *sign_in.KEYS, "models", "transformer", "api")
 UNSUPPORTED = ("tokenizer",)
 NOT_IN_A_NAME = re.compile(r"[\x00-\x20\x7f,/]")
 NOT_IN_A_MODEL = re.compile(r"[\x00-\x1f\x7f]")
 NOT_IN_A_URL = re.compile(r"[^\x21-\x7e]")
-URL_FORM = "a full https URL with the path of the endpoint (http only on this machine), without credentials"
+URL_FORM = (
+    "a full https URL with the path of the endpoint (http only on this machine), without credentials; "
+    "or `host` or `profile` of a Databricks workspace"
+)
 
 
 def providers_from(
-    root: Section, check_step: Callable[[Step], object] | None, inherited: Mapping[str, Mapping[str, Any]]
+    root: Section,
+    check_step: Callable[[Step], object] | None,
+    inherited: Mapping[str, Mapping[str, Any]],
+    environ: Mapping[str, str],
 ) -> tuple[Provider, ...]:
     """Read ``Providers`` (or ``providers``).
 
     check_step: raises ValueError with a sentence on a step that cannot be built.
-    inherited: options of a step by its name, below those of its use.
+    inherited: options of a step by its name, below those of its use. environ: says where profiles are.
     """
     key = "Providers" if root.values.get("Providers") is not None else "providers"
     entries = root.entries(key, of="providers")
@@ -43,10 +50,10 @@ def providers_from(
     found_providers: dict[str, Provider] = {}
     for path, entry in entries:
         if not isinstance(entry, dict):
-            root.findings.problem(path, shape(entry), "an object with " + ", ".join(KEYS))
+            root.findings.problem(path, shape(entry), "an object with name, api_base_url, api_key, models")
             continue
         section = Section(entry, path, root.findings)
-        provider = _provider(section, StepReader(root.findings, check_step, inherited))
+        provider = _provider(section, StepReader(root.findings, check_step, inherited), environ)
         if provider.name.lower() in found_providers:
             section.problem("name", f"{section.quoted('name')} a second time", "a name of its own")
         elif provider.name:
@@ -54,13 +61,14 @@ def providers_from(
     return tuple(found_providers.values())
 
 
-def _provider(section: Section, steps: StepReader) -> Provider:
+def _provider(section: Section, steps: StepReader, environ: Mapping[str, str]) -> Provider:
     section.warn_of_unknown(KEYS, unsupported=UNSUPPORTED)
     name = section.text("name") or ""
     if not name or NOT_IN_A_NAME.search(name):
         section.problem("name", section.quoted("name"), "a name without spaces, commas, slashes")
-    url = _url(section)
     models = _models(section)
+    url = _url(section, models, environ)
+    api_key, signing_in = sign_in_from(section, url)
     chain = Section(section.table("transformer"), section.at("transformer"), section.findings)
     chain.warn_of_unknown(("use", *models))
     provider_steps = steps.read(chain)
@@ -72,25 +80,24 @@ def _provider(section: Section, steps: StepReader) -> Provider:
     return Provider(
         name=name,
         url=url,
-        api_key=_api_key(section, is_local=is_loopback(urlsplit(url).hostname or "")),
+        api_key=api_key,
         models=models,
+        sign_in=signing_in,
         steps=provider_steps,
         model_steps=model_steps,
         api=api_from(section, url, itertools.chain(provider_steps, *model_steps.values())),
     )
 
 
-def _api_key(section: Section, *, is_local: bool) -> Secret | None:
-    value = section.values.get("api_key")
-    is_empty = value is None or (isinstance(value, str) and not value.strip())
-    if is_empty and not (is_local and value is None):
-        section.problem("api_key", shape(value), "the key of the endpoint, or $VARIABLE")
-    return section.secret("api_key")
+def _url(section: Section, models: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Return the URL, empty after a problem; a wrong one is never quoted: people paste keys into it.
 
-
-def _url(section: Section) -> str:
-    """Return the URL, empty after a problem; a wrong one is never quoted: people paste keys into it."""
+    Without one it is the endpoint of the first model in the workspace of ``host``, else of ``profile``.
+    """
     text = section.text("api_base_url")
+    if text is None and (section.values.get("host") or section.values.get("profile")):
+        host = host_from(section) if section.values.get("host") else host_of_profile(section, environ)
+        return f"{host}/serving-endpoints/{quote(models[0], safe='')}/invocations" if host and models else ""
     fault = shape(section.values.get("api_base_url")) if text is None else _fault_of_url(text)
     if fault:
         section.problem("api_base_url", fault, URL_FORM)

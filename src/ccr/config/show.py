@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ccr.config.model import MASK
+from ccr.config.sign_in import AUTO
 from ccr.protocol.redaction import redacted
 
 if TYPE_CHECKING:
@@ -55,11 +56,28 @@ def _provider(provider: Provider) -> dict[str, Any]:
     return {
         "name": provider.name,
         "api_base_url": provider.url,
-        "api_key": _masked(provider.api_key),
+        **_identity(provider),
         "api": provider.api,
         "models": list(provider.models),
         "transformer": transformer,
     }
+
+
+def _identity(provider: Provider) -> dict[str, Any]:
+    """Return the keys that say who calls; of an identity that is looked for, the given ones."""
+    said = provider.sign_in
+    if provider.api_key is not None or said is None:
+        return {"api_key": _masked(provider.api_key)}
+    keys = {
+        "api_key": AUTO,
+        "host": said.host,
+        "profile": said.profile,
+        "client_id": said.client_id,
+        "client_secret": _masked(said.client_secret),
+        "auth_type": said.auth_type,
+        "on_behalf_of_user": said.on_behalf_of_user,
+    }
+    return {key: value for key, value in keys.items() if value}
 
 
 def _uses(steps: tuple[Step, ...]) -> list[Any]:
