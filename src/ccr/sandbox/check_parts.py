@@ -65,6 +65,13 @@ def check_cache_control(where: str, holder: dict[str, Any], extra: frozenset[str
     refuse_extra(f"{where}.cache_control.ephemeral", control, frozenset({"type"}) | extra)
 
 
+def check_breakpoints(body: dict[str, Any]) -> None:
+    """Refuse more than four prefixes to be cached."""
+    found = count_breakpoints(body)
+    if found > 4:
+        refuse(f"A maximum of 4 blocks with cache_control may be provided. Found {found}.")
+
+
 def count_breakpoints(value: object) -> int:
     """Return how many ``cache_control`` marks a request's prompt holds (tool schemas and inputs aside)."""
     if isinstance(value, list):

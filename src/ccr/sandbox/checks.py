@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ccr.sandbox.check_messages import check_messages
-from ccr.sandbox.check_parts import check_cache_control, count_breakpoints
+from ccr.sandbox.check_parts import check_breakpoints, check_cache_control
 from ccr.sandbox.refusals import (
     Refusal,
     Refused,
@@ -77,10 +77,7 @@ def problem_of_chat_request(body: dict[str, Any], rules: ModelRules) -> Refusal 
         check_output_config(body.get("output_config"), rules)
         _check_tool_choice(body, tools, thinking)
         check_messages(body.get("messages"), rules, thinking)
-        if count_breakpoints(body) > 4:
-            refuse(
-                f"A maximum of 4 blocks with cache_control may be provided. Found {count_breakpoints(body)}."
-            )
+        check_breakpoints(body)
         check_context(body, rules)
     except Refused as refused:
         return refused.refusal

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ccr.sandbox.blocks import check_blocks, check_pairs
-from ccr.sandbox.check_parts import check_cache_control, check_text, count_breakpoints
+from ccr.sandbox.check_parts import check_breakpoints, check_cache_control, check_text
 from ccr.sandbox.checks import (
     check_context,
     check_forced,
@@ -101,10 +101,7 @@ def problem_of_native_request(body: dict[str, Any], rules: ModelRules) -> Refusa
         check_output_config(body.get("output_config"), rules)
         _check_tool_choice(body, tools, thinking)
         _check_messages(body.get("messages"), rules, thinking)
-        if count_breakpoints(body) > 4:
-            refuse(
-                f"A maximum of 4 blocks with cache_control may be provided. Found {count_breakpoints(body)}."
-            )
+        check_breakpoints(body)
         check_context(body, rules)
     except Refused as refused:
         return refused.refusal
