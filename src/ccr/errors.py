@@ -46,7 +46,7 @@ class CcrError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault of the configuration: where it is, what was found, what is allowed. Never a secret's value."""
+    """One fault of the configuration: where it is, what was found, what is allowed; never a secret."""
 
     file: str
     key: str
