@@ -224,6 +224,7 @@ def test_counts_that_are_missing_null_or_zero_replace_nothing() -> None:
     out, tap = relay(start(output_tokens=5) + end(input_tokens=11) + late + sse("message_delta") + STOP)
     assert tap.usage == Usage(input_tokens=11, output_tokens=42, cache_read_input_tokens=80)
     assert tap.stop_reason == "tool_use"
+    assert not tap.is_ending, "its message_stop is still to come"
     assert out.endswith(STOP)
 
 

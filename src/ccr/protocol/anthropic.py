@@ -168,15 +168,20 @@ def decode_messages_request(data: bytes) -> MessagesRequest:
     request = _decode(data)
     if not request.messages:
         raise RequestError("messages: at least one message is required")
-    check_model_name(request.model)
-    if request.max_tokens is not None and request.max_tokens < 1:
-        raise RequestError("max_tokens: must be greater than or equal to 1")
+    check_parameters(request)
     return request
 
 
 def decode_count_request(data: bytes) -> MessagesRequest:
     """Return the request of a ``POST /v1/messages/count_tokens`` body; errors as for messages."""
     return decode_messages_request(data)
+
+
+def check_parameters(request: MessagesRequest) -> None:
+    """Refuse parameters of the right type and an impossible value. Raises RequestError (400)."""
+    check_model_name(request.model)
+    if request.max_tokens is not None and request.max_tokens < 1:
+        raise RequestError("max_tokens: must be greater than or equal to 1")
 
 
 def check_model_name(model: str) -> None:

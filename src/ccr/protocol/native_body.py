@@ -12,7 +12,13 @@ import msgspec
 from msgspec import Raw
 
 from ccr.errors import RequestError
-from ccr.protocol.anthropic import ABSENT, checked_text, refusal_of_body
+from ccr.protocol.anthropic import (
+    ABSENT,
+    check_model_name,
+    checked_text,
+    decode_messages_request,
+    refusal_of_body,
+)
 from ccr.protocol.native_json import OBJECT, JsonObject
 
 
@@ -50,6 +56,12 @@ class _ExtendedBody(NativeBody, gc=False, forbid_unknown_fields=False):
     """A body with keys that this program does not know."""
 
 
+class _Model(msgspec.Struct, gc=False):
+    """All that routing needs of a request."""
+
+    model: str
+
+
 _NO_VALUE: Final = (b"", b"null")
 DROPPED_FIELDS: Final = (
     "context_management",
@@ -63,6 +75,20 @@ DROPPED_FIELDS: Final = (
 
 _DECODER: Final = msgspec.json.Decoder(NativeBody)
 _EXTENDED_DECODER: Final = msgspec.json.Decoder(_ExtendedBody)
+_MODEL_DECODER: Final = msgspec.json.Decoder(_Model)
+
+
+def model_in(data: bytes) -> str:
+    """Return the name of the model that a request asks for; the rest of it is only skimmed.
+
+    Where the skimming finds a fault, raises the RequestError (400) that ``decode_messages_request`` raises.
+    """
+    try:
+        model = _MODEL_DECODER.decode(data).model
+        check_model_name(model)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, RequestError):
+        return decode_messages_request(data).model
+    return model
 
 
 def body_from_json(data: bytes) -> tuple[NativeBody, JsonObject]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Required, TypedDic
 
 import msgspec
 
-from ccr.protocol.anthropic import MessagesRequest
+from ccr.protocol.anthropic import MessagesRequest, check_parameters
 from ccr.protocol.chat_content import has_value
 from ccr.protocol.chat_options import (
     add_sampling,
@@ -71,9 +71,11 @@ class NativeOptions(NamedTuple):
 def options_from_json(parameters: JsonObject) -> MessagesRequest:
     """Return a request with these parameters alone: no messages, no tools.
 
-    Raises RequestError on a value of the wrong type, and without a model.
+    Raises RequestError on a value of the wrong type or an impossible one, and without a model.
     """
-    return decoded(_DECODER, encode({**parameters, "messages": []}))
+    request = decoded(_DECODER, encode({**parameters, "messages": []}))
+    check_parameters(request)
+    return request
 
 
 def native_options(

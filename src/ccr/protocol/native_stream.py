@@ -101,6 +101,11 @@ class NativeTap:
         self._decoder = Decoder()
         self._open_block: tuple[int, str] | None = None
 
+    @property
+    def is_ending(self) -> bool:
+        """False: an answer is complete with its ``message_stop``, and finished then."""
+        return False
+
     def start(self) -> bytes:
         """Return b"": the stream begins with the upstream's own ``message_start``."""
         return b""

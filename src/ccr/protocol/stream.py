@@ -80,10 +80,15 @@ class MessageStream:
 
     @property
     def stop_reason(self) -> str | None:
-        """Why the answer ended; None before the upstream said so. Once known, ``close`` ends well."""
+        """Why the answer ended; None before the upstream said so."""
         if not self._finish_reason:
             return None
         return stop_reason_from_finish_reason(self._finish_reason, has_tool_use=self._blocks.has_tool_use)
+
+    @property
+    def is_ending(self) -> bool:
+        """The answer is complete, whatever may follow: ``close`` ends well."""
+        return bool(self._finish_reason)
 
     @property
     def rules(self) -> tuple[str, ...]:
