@@ -1,4 +1,4 @@
-"""What routing is told of a request for the native route, and that its refusals are those of the chat route."""
+"""What routing is told of a request for the native route; its refusals are those of the chat route."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ GOOD = {"model": "claude-sonnet-4-5", "max_tokens": 10, "messages": [{"role": "u
 
 
 def test_the_model_is_told_whatever_else_is_there() -> None:
+    more: dict[str, object]
     for more in ({}, {"tomorrow": [{"a": 1}]}, {"messages": []}):
         assert model_in(json.dumps({**GOOD, **more}).encode()) == "claude-sonnet-4-5"
 

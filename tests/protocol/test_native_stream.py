@@ -219,12 +219,20 @@ def test_a_stream_without_event_names_is_read_too() -> None:
     assert out.endswith(b'data: {"type": "message_stop"}\n\n')
 
 
+def test_an_answer_is_complete_with_its_message_stop_only() -> None:
+    tap = NativeTap(model="asked")
+    tap.feed(start() + end())
+    assert (tap.stop_reason, tap.is_ending, tap.is_finished) == ("tool_use", False, False)
+    tap.feed(STOP)
+    assert tap.is_finished
+    assert tap.error is None
+
+
 def test_counts_that_are_missing_null_or_zero_replace_nothing() -> None:
     late = sse("message_delta", delta={}, usage={"input_tokens": 0, "output_tokens": None})
     out, tap = relay(start(output_tokens=5) + end(input_tokens=11) + late + sse("message_delta") + STOP)
     assert tap.usage == Usage(input_tokens=11, output_tokens=42, cache_read_input_tokens=80)
     assert tap.stop_reason == "tool_use"
-    assert not tap.is_ending, "its message_stop is still to come"
     assert out.endswith(STOP)
 
 

@@ -134,12 +134,12 @@ def test_a_stream_starts_by_itself(method: str) -> None:
 def test_what_is_known_while_it_runs() -> None:
     stream = new_stream()
     assert (stream.usage, stream.stop_reason, stream.error, stream.event_count) == (None, None, None, 0)
-    assert not stream.is_ending
+    assert (stream.is_ending, stream.is_finished) == (False, False)
     stream.feed(chunk({"content": "a"}, usage={"prompt_tokens": 5, "completion_tokens": 1}))
     assert stream.usage == Usage(5, 1)
     stream.feed(chunk(call(0, "{}", id="t", name="T"), "stop"))
-    assert (stream.stop_reason, stream.event_count, stream.is_finished) == ("tool_use", 2, False)
-    assert stream.is_ending
+    assert (stream.stop_reason, stream.event_count) == ("tool_use", 2)
+    assert (stream.is_ending, stream.is_finished) == (True, False)
     assert events_of(stream.close())[0]["usage"]["input_tokens"] == 5
     assert stream.is_finished
 
