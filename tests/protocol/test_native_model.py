@@ -16,8 +16,8 @@ GOOD = {"model": "claude-sonnet-4-5", "max_tokens": 10, "messages": [{"role": "u
 
 
 def test_the_model_is_told_whatever_else_is_there() -> None:
-    more: dict[str, object]
-    for more in ({}, {"tomorrow": [{"a": 1}]}, {"messages": []}):
+    changes: list[dict[str, object]] = [{}, {"tomorrow": [{"a": 1}]}, {"messages": []}]
+    for more in changes:
         assert model_in(json.dumps({**GOOD, **more}).encode()) == "claude-sonnet-4-5"
 
 

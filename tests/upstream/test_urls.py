@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ccr.config.model import Provider
-from ccr.upstream.urls import host_of, is_local, url_of
+from ccr.upstream.urls import host_of, is_local, messages_url_of, url_of
 
 BASE = "https://adb.example.test/serving-endpoints"
 
@@ -35,6 +35,45 @@ def provider(url: str, *models: str) -> Provider:
 )
 def test_the_url_serves_the_model(url: str, models: tuple[str, ...], model: str, expected: str) -> None:
     assert url_of(provider(url, *models), model) == expected
+
+
+WORKSPACE = "https://adb.example.test"
+CHAT = "/serving-endpoints/chat/completions"
+SERVING, GATEWAY = "/serving-endpoints/anthropic/v1/messages", "/ai-gateway/anthropic/v1/messages"
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "messages", "chat"),
+    [
+        ("/serving-endpoints/a/invocations", "a", SERVING, "/serving-endpoints/a/invocations"),
+        ("/serving-endpoints/a/invocations?x=1", "a", SERVING, "/serving-endpoints/a/invocations?x=1"),
+        (CHAT, "a", SERVING, CHAT),
+        (
+            "/serving-endpoints/chat/completions",
+            "system.ai.a",
+            GATEWAY,
+            "/serving-endpoints/chat/completions",
+        ),
+        (SERVING, "a", SERVING, CHAT),
+        (SERVING + "?beta=true", "a", SERVING + "?beta=true", CHAT),
+        (SERVING, "System.AI.a", GATEWAY, "/ai-gateway/mlflow/v1/chat/completions"),
+        ("/serving-endpoints/anthropic", "a", SERVING, CHAT),
+        (GATEWAY, "a", GATEWAY, "/ai-gateway/mlflow/v1/chat/completions"),
+        ("/ai-gateway/anthropic/v1/", "a", GATEWAY, "/ai-gateway/mlflow/v1/chat/completions"),
+        ("/ai-gateway/mlflow/v1/chat/completions", "a", GATEWAY, "/ai-gateway/mlflow/v1/chat/completions"),
+        (
+            "/below/serving-endpoints/anthropic",
+            "a",
+            "/below" + SERVING,
+            "/below/serving-endpoints/chat/completions",
+        ),
+        ("/v1/messages?x=1", "system.ai.a", "/v1/messages?x=1", None),
+    ],
+)
+def test_a_workspace_has_two_dialects(path: str, model: str, messages: str, chat: str | None) -> None:
+    found = provider(WORKSPACE + path, model)
+    assert messages_url_of(found, model) == WORKSPACE + messages
+    assert url_of(found, model) == ("" if chat is None else WORKSPACE + chat)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ccr.catalog.lookup import name_facts, traits_of
 from ccr.routing.route import choose
 from ccr.transformers.pipeline import Pipeline
-from ccr.upstream.urls import url_of
+from ccr.upstream.urls import messages_url_of, url_of
 
 if TYPE_CHECKING:
     from ccr.config.model import Config, Provider
@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 
 class Route(NamedTuple):
-    """A provider, a model of it, and how requests get there. Each is made once."""
+    """A provider, a model of it, and how requests get there. Each is made once.
+
+    url: for chat completions, "" where there are none. messages_url: where the model may be asked in the
+    Messages API's own format, None where it may not.
+    """
 
     provider: Provider
     model: str
     url: str
     traits: ModelTraits
     pipeline: Pipeline
+    messages_url: str | None = None
 
 
 MAX_REMEMBERED: Final = 256
@@ -36,13 +41,12 @@ class Routes:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._routes = {
-            (provider.name, model): Route(
-                provider, model, url_of(provider, model), traits_of(model), Pipeline.of(provider, model)
-            )
+            (provider.name, model): _route(provider, model)
             for provider in config.providers
             for model in provider.models
         }
-
+        self.has_messages_url = any(route.messages_url is not None for route in self._routes.values())
+        """Whether any model may be asked in the Messages API's own format."""
         self._remembered = lru_cache(maxsize=MAX_REMEMBERED)(self._find)
 
     def find(self, model: str) -> tuple[Route, str]:
@@ -53,3 +57,11 @@ class Routes:
     def _find(self, model: str, today: dt.date) -> tuple[Route, str]:
         decision = choose(model, self._config, lambda name: name_facts(name, today))
         return self._routes[decision.provider.name, decision.model], decision.rule
+
+
+def _route(provider: Provider, model: str) -> Route:
+    traits = traits_of(model)
+    # Databricks serves nothing but Claude in this format; a name that says nothing is safe with chat.
+    is_asked = provider.api == "anthropic" or (provider.api == "auto" and traits.family == "claude")
+    messages_url = messages_url_of(provider, model) if is_asked else None
+    return Route(provider, model, url_of(provider, model), traits, Pipeline.of(provider, model), messages_url)
