@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import ccr
 from ccr.cli.logs import readable
 from ccr.cli.main import COMMANDS, cli, run
-from ccr.cli.status import duration
+from ccr.cli.status import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -208,6 +208,17 @@ class TestStatus:
         without = installation.run("status", "--json")
         assert without.returncode == 3
         assert json.loads(without.stdout)["config_error"].startswith("There is no configuration at")
+
+    def test_what_was_counted(self) -> None:
+        repairs = {
+            "databricks,m": {"unknown_field_removed": {"stop": 2, "x": 1}, "max_tokens_halved": {"": 3}}
+        }
+        assert counted({"requests": {"ok": 5, "error": 1}, "repairs": repairs}) == [
+            "  requests  5 ok, 1 error",
+            "  repaired  databricks,m: unknown_field_removed: stop (2), x (1)",
+            "  repaired  databricks,m: max_tokens_halved: 3",
+        ]
+        assert counted({}) == []
 
     @pytest.mark.parametrize(
         ("seconds", "text"),

@@ -19,7 +19,7 @@ from ccr.config.model import Config, Secret
 from ccr.config.paths import Paths
 from ccr.daemon import control, lock, process
 from ccr.daemon.__main__ import main as daemon_main
-from ccr.daemon.health import ask_health, proof_of
+from ccr.daemon.health import ask_health, ask_status, proof_of
 from ccr.daemon.identity import Found, find_service
 from ccr.daemon.listen import client_address, listen
 from ccr.daemon.main import _loop_factory, run
@@ -345,6 +345,15 @@ class TestHealth:
             assert ask_health(address, KEY, timeout_s=0.05).verdict == "silent"
         assert ask_health(address, KEY).verdict == "silent"
         assert ask_health("nonsense", KEY).verdict == "silent"
+
+    def test_the_counters_are_asked_with_the_key(self, answering: Any) -> None:
+        address, received = answering(lambda request: answer_with(requests={"ok": 2}))
+        assert ask_status(address, KEY) == {"requests": {"ok": 2}}
+        assert received[0].startswith(b"GET /status HTTP/1.1\r\n")
+        assert b"\r\nx-api-key: " + KEY.reveal().encode() + b"\r\n" in received[0]
+
+    def test_counters_that_nobody_tells(self) -> None:
+        assert ask_status("http://127.0.0.1:9", KEY) == {}
 
 
 class TestControl:

@@ -57,7 +57,10 @@ async def test_a_field_of_tomorrow_is_removed_and_stays_away() -> None:
         assert [record["rules"] for record in service.records] == [["unknown_field_removed"]] * 2
         rule = {"unknown_field_removed": {"stop": 2}}
         assert service.app.gateway.repairing.snapshot() == {f"databricks,{MODEL}": rule}
-        assert service.app.gateway.metrics.snapshot()["rules"] == {"unknown_field_removed": 2}
+        told = await ask(service.port, request(service.port, "/status", method="GET"))
+        assert told.json["repairs"] == {f"databricks,{MODEL}": rule}
+        assert told.json["rules"] == {"unknown_field_removed": 2}
+        assert told.json["requests"] == {"ok": 2}
 
 
 async def test_a_stream_is_repaired_before_its_first_byte() -> None:

@@ -12,6 +12,7 @@ import click
 from ccr.config.load import load_config
 from ccr.config.paths import Paths
 from ccr.daemon.control import known_key
+from ccr.daemon.health import ask_status
 from ccr.daemon.identity import find_service
 from ccr.errors import ConfigError, StartError
 
@@ -42,8 +43,11 @@ def status(*, as_json: bool) -> None:
         trouble = f"The configuration has problems:\n{error}"
     except StartError as error:
         trouble = str(error).partition("\n")[0]
-    found = find_service(paths, known_key(paths, os.environ))
-    values = {**_service(found), **_configuration(paths, config, found)}
+    key = known_key(paths, os.environ)
+    found = find_service(paths, key)
+    values = {**_service(found), **_configuration(paths, config, found), "counts": {}}
+    if found.condition == "running" and found.state is not None and key is not None:
+        values["counts"] = ask_status(found.state.address, key)
     if as_json:
         click.echo(json.dumps({**values, "config_error": trouble or None}, indent=2))
     else:
@@ -93,8 +97,22 @@ def _lines(values: dict[str, Any]) -> list[str]:
     lines.append(f"  config    {values['config_file']}")
     lines += [f"  provider  {each['name']}: {', '.join(each['models'])}" for each in values["providers"]]
     lines += [f"  route     {rule} -> {route}" for rule, route in values["routes"].items()]
+    lines += counted(values["counts"])
     if values.get("config_changed"):
         lines.append("The configuration was changed after the start: `ccr restart` makes it count.")
+    return lines
+
+
+def counted(counts: dict[str, Any]) -> list[str]:
+    """Return lines for the requests so far, and for the repairs some of them needed."""
+    requests = counts.get("requests") or {}
+    lines = []
+    if requests:
+        lines.append("  requests  " + ", ".join(f"{count} {word}" for word, count in requests.items()))
+    for model, rules in (counts.get("repairs") or {}).items():
+        for rule, whats in rules.items():
+            named = ", ".join(f"{what} ({count})" if what else str(count) for what, count in whats.items())
+            lines.append(f"  repaired  {model}: {rule}: {named}")
     return lines
 
 

@@ -48,19 +48,30 @@ def ask_health(address: str, key: Secret, *, timeout_s: float = 2.0) -> Health:
     return Health("ours", instance) if hmac.compare_digest(proof, expected) else Health("foreign")
 
 
+def ask_status(address: str, key: Secret, *, timeout_s: float = 2.0) -> dict[str, Any]:
+    """Return the counters of a service that has proved to be ours; empty when it does not tell them."""
+    try:
+        return _values_from_answer(_get(address, "/status", timeout_s, key))
+    except OSError:
+        return {}
+
+
 def proof_of(key: Secret, nonce: str, instance: str) -> str:
     """Return the proof a holder of ``key`` gives for ``nonce``."""
     return hmac.new(key.reveal().encode(), (nonce + instance).encode(), hashlib.sha256).hexdigest()
 
 
-def _get(address: str, target: str, timeout_s: float) -> bytes:
+def _get(address: str, target: str, timeout_s: float, key: Secret | None = None) -> bytes:
     """Return the raw answer, at most ANSWER_BYTES of it. Raises OSError, also when time is up."""
     match = ADDRESS.fullmatch(address)
     if match is None:
         raise OSError("not an address")
     host, port = match["host"], int(match["port"])
     deadline = time.monotonic() + timeout_s
-    request = f"GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
+    lines = [f"GET {target} HTTP/1.1", f"Host: {host}:{port}", "Connection: close"]
+    if key is not None:
+        lines.append(f"x-api-key: {key.reveal()}")
+    request = "\r\n".join([*lines, "", ""])
     with socket.create_connection((host.strip("[]"), port), timeout=timeout_s) as connection:
         connection.sendall(request.encode("ascii"))
         received = b""

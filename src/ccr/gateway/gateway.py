@@ -11,6 +11,8 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from ccr.errors import ProtocolError, UpstreamError
 from ccr.gateway.chat_reply import ChatReply
 from ccr.gateway.learning import Learning
@@ -108,6 +110,11 @@ class Gateway:
     def models(self) -> Reply:
         """Answer ``GET /v1/models``."""
         return Reply(200, self._models)
+
+    def status(self) -> Reply:
+        """Answer ``GET /status``: counters since the start, and the repairs that requests needed."""
+        values = {**self.metrics.snapshot(), "repairs": self.repairing.snapshot()}
+        return Reply(200, msgspec.json.encode(values))
 
     # -- messages --------------------------------------------------------------------------------------
 

@@ -102,6 +102,8 @@ class Front:
                 return await self._gateway.chat_completions(body, _client(request, request_id))
             case "models":
                 return self._gateway.models()
+            case "status":
+                return self._gateway.status()
             case "root":
                 return Reply(200, ROOT_TEXT, {"content-type": "text/plain; charset=utf-8"})
             case "health":

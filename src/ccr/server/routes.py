@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from ccr.server.guard import Endpoint
 
-Action = Literal["messages", "count_tokens", "chat_completions", "models", "root", "health"]
+Action = Literal["messages", "count_tokens", "chat_completions", "models", "status", "root", "health"]
 
 
 class Served(NamedTuple):
@@ -27,6 +27,7 @@ ROUTES: Final[dict[str, Served]] = {
     "/v1/v1/messages/count_tokens": Served("count_tokens", _POST),
     "/v1/chat/completions": Served("chat_completions", _POST, "openai"),
     "/v1/models": Served("models", Endpoint(("GET",))),
+    "/status": Served("status", Endpoint(("GET",))),
     "/": Served("root", Endpoint(("GET", "HEAD"), is_open=True)),
     "/health": Served("health", Endpoint(("GET",), is_open=True)),
 }
