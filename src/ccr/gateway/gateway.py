@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from ccr.errors import ProtocolError, UpstreamError
+from ccr.errors import ProtocolError, RequestError, UpstreamError
+from ccr.gateway.answers import JSON_TYPE, STREAM_TYPE, StreamEnds, note_stream, whole_body
 from ccr.gateway.chat_reply import ChatReply
 from ccr.gateway.learning import Learning
 from ccr.gateway.message_reply import MessageReply
 from ccr.gateway.metrics import Metrics
 from ccr.gateway.models import models_page
+from ccr.gateway.native import Native
 from ccr.gateway.patience import Patience
 from ccr.gateway.record import Record, Recorder
 from ccr.gateway.refusal import is_refusal, refusal_body, refusal_from_answer
@@ -29,6 +31,7 @@ from ccr.protocol.chat_from_messages import Conversion, chat_request_from_messag
 from ccr.protocol.completion import decode_completion
 from ccr.protocol.errors_from_upstream import error_in_answer, upstream_error
 from ccr.protocol.message_from_chat import message_from_chat
+from ccr.protocol.native_body import model_in
 from ccr.protocol.openai import decode_chat_request, encode_chat_request
 from ccr.protocol.stream import MessageStream
 from ccr.protocol.usage import usage_from_chat
@@ -43,9 +46,6 @@ if TYPE_CHECKING:
     from ccr.protocol.openai import ChatRequest
     from ccr.upstream.answer import Answer
     from ccr.upstream.client import Upstream
-
-JSON_TYPE: Final = "application/json"
-STREAM_TYPE: Final = "text/event-stream"
 
 
 def new_message_id() -> str:
@@ -79,6 +79,15 @@ class Gateway:
         self._clock = clock
         self._patience = patience or Patience()
         self._learning = Learning(clock)
+        self._ends = StreamEnds(upstream, self._recorder, self._learning)
+        self._native = Native(
+            upstream,
+            self._recorder,
+            self._learning,
+            logger=logger,
+            patience=self._patience,
+            clock=clock,
+        )
         self._models = models_page(config)
 
     # -- what the front calls --------------------------------------------------------------------------
@@ -119,6 +128,10 @@ class Gateway:
     # -- messages --------------------------------------------------------------------------------------
 
     async def _messages(self, body: bytes, record: Record) -> Reply | StreamReply:
+        if self._routes.has_messages_url:
+            reply = await self._native.messages(body, self._find(model_in(body), record), record)
+            if reply is not None:
+                return reply
         request = decode_messages_request(body)
         route = self._find(request.model, record)
         conversion = chat_request_from_messages(request, model=route.model, traits=route.traits)
@@ -127,7 +140,7 @@ class Gateway:
         answer = await self._send(route, conversion.chat, record, request)
         if request.stream and answer.content_type != JSON_TYPE:
             return self._message_stream(answer, request, conversion, route, record)
-        data = await self._body_of(answer, record)
+        data = await whole_body(answer, record, idle_s=self._patience.idle_s)
         if request.stream:
             return self._burst(data, request, conversion, route, record)
         if answer.content_type == STREAM_TYPE:
@@ -155,30 +168,12 @@ class Gateway:
     def _message_stream(
         self, answer: Answer, request: MessagesRequest, conversion: Conversion, route: Route, record: Record
     ) -> MessageReply:
-        estimated = self._learning.sample(request, route)
-
-        def on_end(reply: MessageReply) -> None:
-            stream = reply.stream
-            record.sent_bytes = reply.sent_bytes
-            record.upstream_bytes = reply.received_bytes
-            self._note_stream(record, stream)
-            if not stream.is_finished:
-                answer.close()
-                self._recorder.end(record, reply.fault or asyncio.CancelledError())
-                return
-            if stream.error is None:
-                self._upstream.release(answer)
-            else:
-                answer.close()
-            self._learning.learn(route, estimated, stream.usage)
-            self._recorder.end(record, stream.error)
-
         return MessageReply(
             answer,
             self._stream(request, conversion, route),
             patience=self._patience,
             clock=self._clock,
-            on_end=on_end,
+            on_end=self._ends.of(record, route, self._learning.sample(request, route)),
         )
 
     def _burst(
@@ -190,7 +185,7 @@ class Gateway:
         stream = self._stream(request, conversion, route)
         lines = data.replace(b"\r", b" ").replace(b"\n", b"\ndata: ")
         out = stream.feed(b"data: " + lines + b"\n\n") + stream.close()
-        self._note_stream(record, stream)
+        note_stream(record, stream)
         if stream.error is not None:
             raise stream.error
         reply = Reply(200, out, {"content-type": EVENT_STREAM, "cache-control": "no-cache"})
@@ -207,24 +202,21 @@ class Gateway:
             provider=route.provider.name,
         )
 
-    @staticmethod
-    def _note_stream(record: Record, stream: MessageStream) -> None:
-        record.events = stream.event_count
-        record.usage = stream.usage
-        record.stop_reason = stream.stop_reason
-        record.rules += stream.rules
-
     # -- chat completions ------------------------------------------------------------------------------
 
     async def _chat_completions(self, body: bytes, record: Record) -> Reply | StreamReply:
         chat = decode_chat_request(body)
         route = self._find(chat["model"], record)
+        if not route.url:
+            raise RequestError(
+                f"model: `{record.provider}` speaks the Messages API only: ask for it at /v1/messages"
+            )
         chat["model"] = route.model
         record.is_stream = bool(chat.get("stream"))
         answer = await self._send(route, chat, record, None)
         if answer.content_type == STREAM_TYPE:
             return self._chat_stream(answer, route, record)
-        data = await self._body_of(answer, record)
+        data = await whole_body(answer, record, idle_s=self._patience.idle_s)
         try:
             completion = decode_completion(data)
         except ProtocolError as error:
@@ -286,14 +278,6 @@ class Gateway:
                     raise refusal_from_answer(answer, said, route, estimated_tokens=estimated)
         finally:
             record.rules += attempt.rules
-
-    async def _body_of(self, answer: Answer, record: Record) -> bytes:
-        try:
-            data = await answer.read(timeout_s=self._patience.idle_s)
-        finally:
-            answer.close()
-        record.upstream_bytes = len(data)
-        return data
 
     def _end(self, record: Record, reply: Reply) -> None:
         record.sent_bytes = len(reply.body)

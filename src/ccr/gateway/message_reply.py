@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ccr.gateway.patience import Patience
+    from ccr.protocol.native_stream import NativeTap
     from ccr.protocol.stream import MessageStream
     from ccr.upstream.answer import Answer
+
+    Stream = MessageStream | NativeTap
 
 
 class MessageReply:
@@ -25,7 +28,7 @@ class MessageReply:
     def __init__(
         self,
         answer: Answer,
-        stream: MessageStream,
+        stream: Stream,
         *,
         patience: Patience,
         clock: Callable[[], float],
@@ -46,10 +49,11 @@ class MessageReply:
 
     async def next(self) -> bytes:
         """Return the next events, b"" at the end; errors of the upstream are events."""
+        out = b""
         if not self._is_begun:
             self._is_begun = True
             out = self.stream.start()
-        else:
+        if not out:
             try:
                 out = await self._next()
             except Exception as error:
@@ -74,7 +78,7 @@ class MessageReply:
     async def _read(self) -> bytes:
         """Return the events of one read; b"" when it brought none."""
         stream = self.stream
-        is_ending = stream.stop_reason is not None
+        is_ending = stream.is_ending
         timeout_s = self._patience.last_bytes_s if is_ending else self._patience.ping_s
         try:
             data = await self.answer.next(timeout_s)

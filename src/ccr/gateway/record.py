@@ -29,7 +29,10 @@ CLIENT_GONE = 499
 
 @dataclass(slots=True)
 class Record:
-    """What is known of a request so far. Times are monotonic seconds; sizes are bytes of bodies."""
+    """What is known of a request so far. Times are monotonic seconds; sizes are bytes of bodies.
+
+    api: ``anthropic`` when the upstream was asked in the Messages API's own format, else "".
+    """
 
     client: Client
     route: str
@@ -39,6 +42,7 @@ class Record:
     provider: str = ""
     upstream_model: str = ""
     rule: str = ""
+    api: str = ""
     is_stream: bool = False
     rules: tuple[str, ...] = ()
     sent_bytes: int = 0
@@ -64,6 +68,7 @@ class Record:
             "provider": self.provider,
             "upstream_model": self.upstream_model,
             "rule": self.rule,
+            "api": self.api,
             "stream": self.is_stream,
             "outcome": self.outcome,
             "status": self.status,

@@ -14,11 +14,15 @@ EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks. request_id: of this request; session_id, agent: as the client names itself, for the log."""
+    """Who asks. request_id: of this request; session_id, agent: as the client names itself, for the log.
+
+    betas: its ``anthropic-beta`` header.
+    """
 
     request_id: str
     session_id: str | None = None
     agent: str | None = None
+    betas: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

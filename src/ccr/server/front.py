@@ -179,6 +179,7 @@ def _client(request: web.BaseRequest, request_id: str) -> Client:
         request_id=request_id,
         session_id=_name(request.headers.get("X-Claude-Code-Session-Id")),
         agent=_name(request.headers.get("User-Agent")),
+        betas=",".join(request.headers.getall("anthropic-beta", ())) or None,
     )
 
 

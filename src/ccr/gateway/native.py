@@ -1,0 +1,153 @@
+"""Requests that go to a provider in the Messages API's own format: sanitised, sent, relayed.
+
+With ``"api": "auto"`` the first request finds out whether the workspace has this route: if it answers that
+it has not, that is remembered while the process lives, and the caller sends the request in the other format.
+Any other refusal is an answer. docs/native-route.md
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from ccr.errors import UpstreamError
+from ccr.gateway.answers import JSON_TYPE, STREAM_TYPE, StreamEnds, whole_body
+from ccr.gateway.message_reply import MessageReply
+from ccr.gateway.refusal import is_refusal, refusal_body, refusal_from_answer
+from ccr.gateway.replies import Reply
+from ccr.protocol.error_bodies import error_body
+from ccr.protocol.native_message import tap_message
+from ccr.protocol.native_request import beta_header, sanitized_request
+from ccr.protocol.native_stream import NativeTap
+from ccr.protocol.redaction import redacted
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    from ccr.gateway.learning import Learning
+    from ccr.gateway.patience import Patience
+    from ccr.gateway.record import Record, Recorder
+    from ccr.gateway.replies import StreamReply
+    from ccr.gateway.routes import Route
+    from ccr.upstream.answer import Answer
+    from ccr.upstream.client import Upstream
+
+ANTHROPIC_VERSION: Final = "2023-06-01"
+CODING_AGENT_HEADER: Final = "x-databricks-use-coding-agent-mode"
+MAX_SAID_CHARS: Final = 300
+
+_NO_ROUTE: Final = re.compile(
+    r"unsupported native api path|path must be of form|no api found|api passthrough is not supported",
+    re.IGNORECASE,
+)
+_NO_METHOD: Final = frozenset({405, 501})
+
+
+class Native:
+    """The native route of all providers. clock: monotonic seconds."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        recorder: Recorder,
+        learning: Learning,
+        *,
+        logger: logging.Logger,
+        patience: Patience,
+        clock: Callable[[], float],
+    ) -> None:
+        self._upstream = upstream
+        self._recorder = recorder
+        self._learning = learning
+        self._logger = logger
+        self._patience = patience
+        self._clock = clock
+        self._ends = StreamEnds(upstream, recorder, learning)
+        self._missing: set[tuple[str, str]] = set()
+
+    async def messages(self, body: bytes, route: Route, record: Record) -> Reply | StreamReply | None:
+        """Answer a Messages request; None when it has to go in the other format."""
+        url = route.messages_url
+        if url is None or (route.provider.name, url) in self._missing:
+            return None
+        sent = sanitized_request(body, model=route.model, traits=route.traits)
+        record.api = "anthropic"
+        record.rules = sent.rules
+        record.is_stream = sent.stream
+        headers = native_headers(record.client.betas)
+        answer = await self._upstream.open(route.provider, url, sent.body, headers, stream=sent.stream)
+        self._recorder.answered(record)
+        if is_refusal(answer):
+            said = await refusal_body(answer)
+            if route.provider.api == "auto" and is_no_route(answer.status, said):
+                self._remember(route, url, answer.status, said)
+                record.api = ""
+                return None
+            estimated = self._learning.estimate_of(body, route)
+            raise refusal_from_answer(answer, said, route, estimated_tokens=estimated)
+        if sent.stream and answer.content_type != JSON_TYPE:
+            return self._stream(answer, body, route, record)
+        return await self._message(answer, body, route, record)
+
+    def _stream(self, answer: Answer, body: bytes, route: Route, record: Record) -> MessageReply:
+        return MessageReply(
+            answer,
+            NativeTap(model=record.model, provider=record.provider),
+            patience=self._patience,
+            clock=self._clock,
+            on_end=self._ends.of(record, route, self._learning.sample_of(body, route)),
+        )
+
+    async def _message(self, answer: Answer, body: bytes, route: Route, record: Record) -> Reply:
+        if answer.content_type == STREAM_TYPE:
+            answer.close()
+            raise _other_form("a stream although none was asked for", record)
+        data = await whole_body(answer, record, idle_s=self._patience.idle_s)
+        message = tap_message(data, model=record.model, provider=record.provider)
+        if record.is_stream:
+            raise _other_form("a whole message although a stream was asked for", record)
+        record.rules += message.rules
+        record.usage = message.usage
+        record.stop_reason = message.stop_reason
+        record.sent_bytes = len(message.body)
+        self._learning.learn(route, self._learning.sample_of(body, route), message.usage)
+        self._recorder.end(record)
+        return Reply(200, message.body)
+
+    def _remember(self, route: Route, url: str, status: int, said: bytes) -> None:
+        provider = route.provider.name
+        if (provider, url) in self._missing:
+            return  # another request has found it out at the same time
+        self._missing.add((provider, url))
+        text = redacted(error_body(said).message)[:MAX_SAID_CHARS]
+        self._logger.info(
+            "no native Anthropic route: requests are translated to chat",
+            extra={"fields": {"provider": provider, "url": url, "status": status, "said": text}},
+        )
+
+
+def native_headers(betas: str | None) -> dict[str, str]:
+    """Return the headers of a request. betas: the client's ``anthropic-beta``."""
+    headers = {"anthropic-version": ANTHROPIC_VERSION, CODING_AGENT_HEADER: "true"}
+    passed = beta_header(betas)
+    return headers if passed is None else {**headers, "anthropic-beta": passed}
+
+
+def is_no_route(status: int, body: bytes) -> bool:
+    """Tell whether a refusal means that the workspace has no such route.
+
+    Not: that it has no such model, that the caller may not use it, or that the request is wrong.
+    """
+    if status in _NO_METHOD:
+        return True
+    if status not in {400, 404}:
+        return False
+    said = error_body(body)
+    if status == 404 and (said.is_page or not said.message):
+        return True
+    return _NO_ROUTE.search(said.message) is not None
+
+
+def _other_form(what: str, record: Record) -> UpstreamError:
+    return UpstreamError(502, f"{record.provider} answered with {what}", should_retry=False)
