@@ -14,6 +14,7 @@ from ccr.upstream.inflate import Inflater
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ccr.config.model import Secret
     from ccr.upstream.deadlines import Deadlines
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
@@ -24,12 +25,14 @@ LAST_BYTES_S: Final = 1.0
 class Answer:
     """One answer. Read it with ``next`` or ``read``, then ``close`` it, whatever happened.
 
+    key: what the request was sent with, to be taken out of texts that repeat it.
     The connection goes back to the pool by itself when the end of the answer was read, and only then.
     """
 
     def __init__(
         self, response: aiohttp.ClientResponse, deadlines: Deadlines, *, provider: str, host: str
     ) -> None:
+        self.key: Secret | None = None
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
@@ -37,6 +40,7 @@ class Answer:
         self._content = response.content
         self._provider = provider
         self._host = host
+        self._kept = b""
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         self._inflater = Inflater(encoding, provider=provider) if encoding not in {"identity", ""} else None
 
@@ -51,6 +55,9 @@ class Answer:
         Raises TimeoutError when nothing arrived (the answer is still whole: call again or close it),
         UpstreamError when it cannot go on.
         """
+        if self._kept:
+            kept, self._kept = self._kept, b""
+            return kept
         while True:
             data = await self._next(timeout_s)
             if not data or self._inflater is None:
@@ -93,18 +100,26 @@ class Answer:
 
     async def read_start(self, *, max_bytes: int, timeout_s: float) -> bytes:
         """Return at most ``max_bytes`` of the body, less when it breaks off: enough to see what it says."""
+        return (await self._start(max_bytes, timeout_s))[:max_bytes]
+
+    async def peek(self, *, max_bytes: int, timeout_s: float) -> bytes:
+        """Return what ``read_start`` does, and keep it: whoever reads next begins at the start."""
+        self._kept = await self._start(max_bytes, timeout_s)
+        return self._kept[:max_bytes]
+
+    async def _start(self, enough_bytes: int, timeout_s: float) -> bytes:
         body = b""
         try:
-            while len(body) < max_bytes and (data := await self.next(timeout_s)):
+            while len(body) < enough_bytes and (data := await self.next(timeout_s)):
                 body += data
         except (TimeoutError, UpstreamError):
             pass  # an error's text is worth showing even when its end is missing
-        return body[:max_bytes]
+        return body
 
     @property
     def is_at_end(self) -> bool:
         """Whether all of it was read, so that nothing is lost by closing it."""
-        return self._content.at_eof()
+        return not self._kept and self._content.at_eof()
 
     async def finish(self) -> None:
         """Read the little that follows a complete answer, so that its connection can be reused."""

@@ -6,22 +6,31 @@ streams) but one for the connection and one for the first byte; no compression i
 built here from an allow-list: nothing of the client's own headers goes upstream, and a provider's key goes
 only to that provider's URL.
 
-Knows neither the wire formats nor the client. Retries beyond the one of a dead pooled connection belong
-elsewhere.
+A provider with a key of its own sends it; for the others there are credentials, whose token is fetched and
+renewed (auth/). When the answer refuses the token and another one can be had, the request goes out once more.
+
+Knows neither the wire formats nor the client. Retries beyond these, and beyond the one of a dead pooled
+connection, belong elsewhere.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
 from ccr import __version__
+from ccr.errors import ApiError
 from ccr.upstream.answer import Answer
+from ccr.upstream.auth.refusals import MAX_BODY_BYTES as MAX_REFUSAL_BYTES
+from ccr.upstream.auth.refusals import is_token_refusal
+from ccr.upstream.auth.tokens import token_from_header
 from ccr.upstream.deadlines import Deadlines
 from ccr.upstream.failures import silent, unreachable
 from ccr.upstream.retry import Attempt, is_replayable
@@ -30,7 +39,8 @@ from ccr.upstream.urls import host_of, is_local
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ccr.config.model import Config, Provider
+    from ccr.config.model import Config, Provider, Secret
+    from ccr.upstream.auth.credentials import Credentials
 
 CONNECT_TIMEOUT_S: Final = 10.0
 KEEP_ALIVE_S: Final = 15.0
@@ -38,6 +48,8 @@ KEEP_ALIVE_S: Final = 15.0
 DNS_TTL_S: Final = 60
 READ_BYTES: Final = 64 * 1024
 """Reading pauses when twice this waits for a slow client."""
+MAY_REFUSE_TOKEN: Final = frozenset({400, 401, 403})
+REFUSAL_READ_S: Final = 10.0
 USER_AGENT: Final = f"ccr/{__version__}"
 
 
@@ -46,9 +58,13 @@ _attempt: ContextVar[Attempt] = ContextVar("attempt")
 
 
 class Upstream:
-    """The connections to all providers. Needs a running loop; ``close`` it."""
+    """The connections to all providers. Needs a running loop; ``close`` it.
 
-    def __init__(self, config: Config) -> None:
+    credentials: provider's name -> its identity at work, for those that have no key of their own.
+    """
+
+    def __init__(self, config: Config, credentials: Mapping[str, Credentials] | None = None) -> None:
+        self._credentials = dict(credentials or {})
         self._first_byte_s = config.api_timeout_s
         self._proxy_url = config.proxy_url.reveal() if config.proxy_url is not None else None
         self._deadlines = Deadlines()
@@ -64,24 +80,50 @@ class Upstream:
         headers: Mapping[str, str] | None = None,
         *,
         stream: bool,
+        user_token: Secret | None = None,
     ) -> Answer:
         """Post ``body`` and return the answer as soon as its headers are there, whatever its status.
 
-        headers: what the route asks for beyond the ones every request has. Raises UpstreamError when no
-        answer came.
+        headers: what the route asks for beyond the ones every request has. user_token: of the user who asks,
+        where a provider answers as that user. Raises UpstreamError when no answer or no token came,
+        RequestError when there is no user token and there should be.
         """
-        sent = _headers(provider, headers or {}, stream=stream)
+        send = partial(self._send, provider, url, body, headers, stream=stream)
+        credentials = None if provider.api_key is not None else self._credentials.get(provider.name)
+        if credentials is None:
+            return await send(provider.api_key)
+        forwarded = user_token.reveal() if user_token is not None else None
+        header = await credentials.authorization(forwarded)
+        answer = await send(token_from_header(header))
+        if not await _refuses_token(answer) or not await _is_renewed(credentials, header, answer):
+            return answer
+        answer.close()
+        return await send(token_from_header(await credentials.authorization(forwarded)))
+
+    async def _send(
+        self,
+        provider: Provider,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str] | None,
+        key: Secret | None,
+        *,
+        stream: bool,
+    ) -> Answer:
+        """Post once, and once more when a pooled connection turns out to be dead."""
+        sent = _headers(headers or {}, key, stream=stream)
         attempt = Attempt(time.monotonic())
         try:
-            return await self._post(self._pooled, provider, url, body, sent, attempt)
+            answer = await self._post(self._pooled, provider, url, body, sent, attempt)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure: aiohttp.ClientError | OSError | ValueError = error
-        if is_replayable(failure, attempt, now=time.monotonic()):
+            if not is_replayable(error, attempt, now=time.monotonic()):
+                raise unreachable(error, provider=provider.name, host=host_of(url)) from error
             try:
-                return await self._post(self._fresh, provider, url, body, sent, attempt)
-            except (aiohttp.ClientError, OSError, ValueError) as error:
-                failure = error
-        raise unreachable(failure, provider=provider.name, host=host_of(url)) from failure
+                answer = await self._post(self._fresh, provider, url, body, sent, attempt)
+            except (aiohttp.ClientError, OSError, ValueError) as again:
+                raise unreachable(again, provider=provider.name, host=host_of(url)) from again
+        answer.key = key
+        return answer
 
     async def _post(
         self,
@@ -117,8 +159,23 @@ class Upstream:
         task.add_done_callback(self._finishing.discard)
         task.add_done_callback(lambda _: answer.close())  # a task cancelled early never reaches its own end
 
+    async def sign_in(self) -> None:
+        """Fetch the tokens before a request needs them.
+
+        What fails is logged where it failed, tried again by the next request, and told to its client.
+        """
+        for credentials in self._credentials.values():
+            with contextlib.suppress(ApiError):
+                await credentials.authorization()
+
+    def identities(self) -> dict[str, dict[str, str]]:
+        """Return provider's name -> its identity, described for a person: no secrets."""
+        return {name: credentials.describe() for name, credentials in self._credentials.items()}
+
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and give up renewals of tokens."""
+        for credentials in self._credentials.values():
+            await credentials.close()
         for task in self._finishing:
             task.cancel()
         await asyncio.gather(*self._finishing, return_exceptions=True)
@@ -162,7 +219,28 @@ def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
-def _headers(provider: Provider, extra: Mapping[str, str], *, stream: bool) -> dict[str, str]:
+async def _refuses_token(answer: Answer) -> bool:
+    """Tell whether the answer says that the token is no good; it stays whole. Closes it when cancelled."""
+    if answer.status not in MAY_REFUSE_TOKEN:
+        return False
+    try:
+        said = await answer.peek(max_bytes=MAX_REFUSAL_BYTES, timeout_s=REFUSAL_READ_S)
+    except BaseException:
+        answer.close()
+        raise
+    return is_token_refusal(answer.status, said)
+
+
+async def _is_renewed(credentials: Credentials, header: Secret, answer: Answer) -> bool:
+    """Tell whether there is another token by now. Closes the answer when that fails: its error says more."""
+    try:
+        return await credentials.rejected(header)
+    except BaseException:
+        answer.close()
+        raise
+
+
+def _headers(extra: Mapping[str, str], key: Secret | None, *, stream: bool) -> dict[str, str]:
     headers = {
         "Accept": "text/event-stream" if stream else "application/json",
         "Accept-Encoding": "identity",
@@ -170,6 +248,6 @@ def _headers(provider: Provider, extra: Mapping[str, str], *, stream: bool) -> d
         "User-Agent": USER_AGENT,
         **extra,
     }
-    if provider.api_key is not None:
-        headers["Authorization"] = f"Bearer {provider.api_key.reveal()}"
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key.reveal()}"
     return headers
