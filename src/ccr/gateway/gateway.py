@@ -121,8 +121,12 @@ class Gateway:
         return Reply(200, self._models)
 
     def status(self) -> Reply:
-        """Answer ``GET /status``: counters since the start, and the repairs that requests needed."""
-        values = {**self.metrics.snapshot(), "repairs": self.repairing.snapshot()}
+        """Answer ``GET /status``: counters since the start, repairs that requests needed, and who we are."""
+        values = {
+            **self.metrics.snapshot(),
+            "repairs": self.repairing.snapshot(),
+            "identities": self._upstream.identities(),
+        }
         return Reply(200, msgspec.json.encode(values))
 
     # -- messages --------------------------------------------------------------------------------------
@@ -267,7 +271,13 @@ class Gateway:
         try:
             while True:
                 body = encode_chat_request(attempt.chat)
-                answer = await self._upstream.open(route.provider, route.url, body, stream=record.is_stream)
+                answer = await self._upstream.open(
+                    route.provider,
+                    route.url,
+                    body,
+                    stream=record.is_stream,
+                    user_token=record.client.user_token,
+                )
                 self._recorder.answered(record)
                 if not is_refusal(answer):
                     attempt.accept()

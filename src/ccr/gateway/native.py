@@ -76,7 +76,14 @@ class Native:
         record.rules = sent.rules
         record.is_stream = sent.stream
         headers = native_headers(record.client.betas)
-        answer = await self._upstream.open(route.provider, url, sent.body, headers, stream=sent.stream)
+        answer = await self._upstream.open(
+            route.provider,
+            url,
+            sent.body,
+            headers,
+            stream=sent.stream,
+            user_token=record.client.user_token,
+        )
         self._recorder.answered(record)
         if is_refusal(answer):
             said = await refusal_body(answer)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ccr.protocol.errors_from_upstream import upstream_error
 
 if TYPE_CHECKING:
+    from ccr.config.model import Secret
     from ccr.errors import UpstreamError
     from ccr.gateway.routes import Route
     from ccr.upstream.answer import Answer
@@ -49,12 +50,11 @@ def refusal_from_answer(
         context_tokens=route.traits.context_tokens,
         estimated_tokens=estimated_tokens,
     )
-    return _masked(error, route)
+    return _masked(error, answer.key)
 
 
-def _masked(error: UpstreamError, route: Route) -> UpstreamError:
-    """Take the provider's key out of a message, in case the upstream repeats what it was sent."""
-    key = route.provider.api_key
+def _masked(error: UpstreamError, key: Secret | None) -> UpstreamError:
+    """Take the key out of a message, in case the upstream repeats what it was sent."""
     if key is not None and key.reveal() in error.message:
         error.message = error.message.replace(key.reveal(), MASK)
         error.args = (error.message,)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ccr.config.model import Secret
+
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 
@@ -16,13 +18,14 @@ EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 class Client:
     """Who asks. request_id: of this request; session_id, agent: as the client names itself, for the log.
 
-    betas: its ``anthropic-beta`` header.
+    betas: its ``anthropic-beta`` header. user_token: of its user, where a provider answers as that user.
     """
 
     request_id: str
     session_id: str | None = None
     agent: str | None = None
     betas: str | None = None
+    user_token: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)

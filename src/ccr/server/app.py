@@ -7,27 +7,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from ccr.config.profiles import read_text
 from ccr.gateway.gateway import Gateway
 from ccr.gateway.routes import Routes
 from ccr.server.connection import Server
 from ccr.server.front import Front
 from ccr.server.guard import Guard, Hosts
 from ccr.server.routes import ROUTES
+from ccr.upstream.auth.credentials import credentials_of
+from ccr.upstream.auth.http import AiohttpTokenHttp
 from ccr.upstream.client import Upstream
+from ccr.upstream.identities import identities_of
 
 if TYPE_CHECKING:
     import logging
     import socket
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ccr.config.model import Config, Secret
     from ccr.gateway.patience import Patience
+    from ccr.upstream.auth.credentials import Credentials
 
 DRAIN_S: Final = 30.0
 """How long streams may take to end once the service is asked to stop."""
@@ -56,21 +62,39 @@ def make_app(
     instance: str,
     ports: Iterable[int],
     log: logging.Logger,
+    credentials: Mapping[str, Credentials] | None = None,
     patience: Patience | None = None,
 ) -> App:
     """Return a service that is not listening yet. ports: those it will listen on. Needs a running loop.
 
-    Raises ValueError when a configured transformer cannot be built.
+    credentials: from `credentials_from`. Raises ValueError when a configured transformer cannot be built.
     """
     routes = Routes(config)
-    upstream = Upstream(config)
+    upstream = Upstream(config, credentials)
     gateway = Gateway(config, routes, upstream, logger=log, patience=patience)
     asked = key if config.auth == "key" else None
     guard = Guard(
         Hosts.of(config.host, ports), asked, {path: served.endpoint for path, served in ROUTES.items()}
     )
-    front = Front(guard, gateway, key=key, instance=instance, log=log)
+    takes_user_token = any(
+        each.sign_in is not None and each.sign_in.on_behalf_of_user for each in config.providers
+    )
+    front = Front(guard, gateway, key=key, instance=instance, log=log, takes_user_token=takes_user_token)
     return App(Server(front.handle, log=log), front, gateway, upstream)
+
+
+def credentials_from(
+    config: Config, environ: Mapping[str, str], log: logging.Logger
+) -> dict[str, Credentials]:
+    """Return the credentials of every provider that has no key of its own; asks no network.
+
+    Raises ConfigError with what was looked for, of all providers for which nothing was found.
+    """
+    http = AiohttpTokenHttp(proxy_url=config.proxy_url)
+    return {
+        name: credentials_of(identity, environ, http=http, read_file=read_text, log=log)
+        for name, identity in identities_of(config, environ).items()
+    }
 
 
 async def serve(
@@ -81,15 +105,18 @@ async def serve(
     sockets: list[socket.socket],
     log: logging.Logger,
     on_ready: Callable[[], None],
+    environ: Mapping[str, str] | None = None,
     drain_s: float = DRAIN_S,
 ) -> None:
     """Serve on bound sockets until SIGTERM or SIGINT, then finish what is running.
 
-    on_ready: called once requests are answered. drain_s: how long running streams may take to end; a second
-    signal ends them at once.
+    on_ready: called once requests are answered. environ: where identities are looked for, by default the
+    process's. drain_s: how long running streams may take to end; a second signal ends them at once.
+    Raises ConfigError when there is no identity for a provider without key.
     """
     ports = {sock.getsockname()[1] for sock in sockets}
-    app = make_app(config, key=key, instance=instance, ports=ports, log=log)  # before anything is open
+    credentials = credentials_from(config, os.environ if environ is None else environ, log)
+    app = make_app(config, key=key, instance=instance, ports=ports, log=log, credentials=credentials)
     runner = web.ServerRunner(app.server, shutdown_timeout=CUT_S)
     try:
         await runner.setup()
@@ -98,7 +125,9 @@ async def serve(
             for site in sites:
                 await site.start()
             on_ready()
+            signing_in = asyncio.create_task(app.upstream.sign_in())
             await stop.wait()
+            signing_in.cancel()
             log.info("stopping", extra={"fields": {"running": app.front.running_count}})
             for site in sites:
                 await site.stop()

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 
+from ccr.config.model import Secret
 from ccr.errors import ApiError
 from ccr.gateway.replies import Client, Reply
 from ccr.server.body import body_of
 from ccr.server.dialects import error_body, error_event, error_headers
 from ccr.server.health import health_body
 from ccr.server.routes import ROUTES
+from ccr.upstream.auth.on_behalf_of import HEADER as ON_BEHALF_OF_HEADER
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
 
-    from ccr.config.model import Secret
     from ccr.gateway.gateway import Gateway
     from ccr.gateway.replies import StreamReply
     from ccr.server.dialects import Dialect
@@ -38,7 +39,11 @@ def new_request_id() -> str:
 
 
 class Front:
-    """Answers requests. instance, key: for the proof of ``/health``."""
+    """Answers requests.
+
+    instance, key: for the proof of ``/health``. takes_user_token: hand over the token of the client's user,
+    which the front of a Databricks App adds; it is not even read where no provider asks for it.
+    """
 
     def __init__(
         self,
@@ -48,8 +53,10 @@ class Front:
         key: Secret,
         instance: str,
         log: logging.Logger,
+        takes_user_token: bool = False,
         request_id: Callable[[], str] = new_request_id,
     ) -> None:
+        self._takes_user_token = takes_user_token
         self._guard = guard
         self._gateway = gateway
         self._key = key
@@ -94,12 +101,12 @@ class Front:
     async def _reply(self, served: Served, request: web.BaseRequest, request_id: str) -> Reply | StreamReply:
         match served.action:
             case "messages":
-                return await self._gateway.messages(await body_of(request), _client(request, request_id))
+                return await self._gateway.messages(await body_of(request), self._client(request, request_id))
             case "count_tokens":
                 return self._gateway.count_tokens(await body_of(request))
             case "chat_completions":
                 body = await body_of(request)
-                return await self._gateway.chat_completions(body, _client(request, request_id))
+                return await self._gateway.chat_completions(body, self._client(request, request_id))
             case "models":
                 return self._gateway.models()
             case "status":
@@ -108,6 +115,16 @@ class Front:
                 return Reply(200, ROOT_TEXT, {"content-type": "text/plain; charset=utf-8"})
             case "health":
                 return Reply(200, health_body(request.raw_path, self._key, self._instance))
+
+    def _client(self, request: web.BaseRequest, request_id: str) -> Client:
+        user_token = request.headers.get(ON_BEHALF_OF_HEADER) if self._takes_user_token else None
+        return Client(
+            request_id=request_id,
+            session_id=_name(request.headers.get("X-Claude-Code-Session-Id")),
+            agent=_name(request.headers.get("User-Agent")),
+            betas=",".join(request.headers.getall("anthropic-beta", ())) or None,
+            user_token=Secret(user_token) if user_token is not None else None,
+        )
 
     def _refused(self, error: ApiError, dialect: Dialect, request_id: str) -> web.Response:
         self._log.debug(
@@ -172,15 +189,6 @@ def _response(status: int, body: bytes, headers: Mapping[str, str], request_id: 
 def _headers(headers: Mapping[str, str], request_id: str) -> dict[str, str]:
     # Anthropic's clients read the first, OpenAI's the second.
     return {**headers, "request-id": request_id, "x-request-id": request_id, "server": "ccr"}
-
-
-def _client(request: web.BaseRequest, request_id: str) -> Client:
-    return Client(
-        request_id=request_id,
-        session_id=_name(request.headers.get("X-Claude-Code-Session-Id")),
-        agent=_name(request.headers.get("User-Agent")),
-        betas=",".join(request.headers.getall("anthropic-beta", ())) or None,
-    )
 
 
 def _name(value: str | None) -> str | None:
