@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import ccr
 from ccr.cli.logs import readable
 from ccr.cli.main import COMMANDS, cli, run
-from ccr.cli.status import counted, duration
+from ccr.cli.status import counted, duration, identified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -219,6 +219,30 @@ class TestStatus:
             "  repaired  databricks,m: max_tokens_halved: 3",
         ]
         assert counted({}) == []
+
+    def test_who_signs_in(self) -> None:
+        principal = {
+            "method": "oauth-m2m",
+            "host": "https://dbc-1.cloud.databricks.com",
+            "client_id": "1111",
+            "source": "environment",
+            "expires_at": "2027-01-15T09:00:00Z",
+        }
+        login = {
+            "method": "databricks-cli",
+            "profile": "work",
+            "source": "profile work",
+            "expires_at": "no token yet",
+            "problem": "run `databricks auth login --profile work`.",
+        }
+        user = {"method": "on-behalf-of-user", "host": "", "source": "a header", "expires_at": "unknown"}
+        assert identified({"identities": {"p": principal, "q": login, "r": user}}) == [
+            "  identity  p: oauth-m2m for 1111 (environment), token ends: 2027-01-15T09:00:00Z",
+            "  identity  q: databricks-cli for work (profile work), token ends: no token yet",
+            "            no new token: run `databricks auth login --profile work`.",
+            "  identity  r: on-behalf-of-user (a header), token ends: unknown",
+        ]
+        assert identified({}) == []
 
     @pytest.mark.parametrize(
         ("seconds", "text"),

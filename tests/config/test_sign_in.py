@@ -118,7 +118,7 @@ def test_host_beside_a_key_saves_the_url_only(environ: dict[str, str]) -> None:
 
 def test_everything_a_provider_may_say(environ: dict[str, str]) -> None:
     provider = provider_of(
-        environ, host=HOST, client_id="id-1", client_secret="$SECRET", auth_type="oauth-m2m", api_key="auto"
+        environ, host=HOST, client_id="id-1", client_secret="$SECRET", auth_type="oauth-m2m", cli_path="/db"
     )
     assert provider.sign_in == SignIn(
         path="Providers[0]",
@@ -126,6 +126,7 @@ def test_everything_a_provider_may_say(environ: dict[str, str]) -> None:
         client_id="id-1",
         client_secret=Secret("canary-secret"),
         auth_type="oauth-m2m",
+        cli_path="/db",
     )
     assert "canary" not in repr(provider)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ccr.config.model import Config, Provider, Secret
+from ccr.config.model import Config, Provider, Secret, SignIn
 from ccr.config.paths import Paths
 from ccr.daemon import log as service_log
 from ccr.daemon.log import FIELD_CHARACTERS, open_log, secrets_of
@@ -167,6 +167,9 @@ def test_a_link_in_its_place_is_not_followed(paths: Paths, tmp_path: Path) -> No
 
 def test_every_secret_of_a_configuration() -> None:
     provider = Provider(name="p", url="https://h/x", api_key=Secret("b"), models=("m",))
+    signing_in = SignIn(client_secret=Secret("e"))
+    principal = Provider(name="r", url="https://h/x", api_key=None, models=("m",), sign_in=signing_in)
     keyless = Provider(name="q", url="http://localhost/x", api_key=None, models=("m",))
-    config = Config(api_key=None, proxy_url=Secret("c"), providers=(provider, keyless))
-    assert [secret.reveal() for secret in secrets_of(config, Secret("a"))] == ["a", "c", "b"]
+    config = Config(api_key=None, proxy_url=Secret("c"), providers=(provider, keyless, principal))
+    found = secrets_of(config, Secret("a"), {"DATABRICKS_TOKEN": "d", "HOME": "/h"})
+    assert [secret.reveal() for secret in found] == ["a", "c", "b", "e", "d"]

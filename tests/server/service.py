@@ -7,14 +7,14 @@ import contextlib
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from ccr.config.model import Config, Provider, Router, Secret, Step
-from ccr.server.app import App, make_app
+from ccr.server.app import App, credentials_from, make_app
 
 if TYPE_CHECKING:
     from ccr.gateway.patience import Patience
@@ -76,14 +76,28 @@ class _Entries(logging.Handler):
 
 @contextlib.asynccontextmanager
 async def running(
-    config: Config, *, patience: Patience | None = None, key: str = KEY, instance: str = "instance-1"
+    config: Config,
+    *,
+    patience: Patience | None = None,
+    key: str = KEY,
+    instance: str = "instance-1",
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Service]:
+    """Run a service. environ: where it looks for identities; None: providers have keys of their own."""
     sock = socket.create_server(("127.0.0.1", 0))
     port = sock.getsockname()[1]
     entries: list[logging.LogRecord] = []
     log = logging.Logger(f"ccr.test.{port}", logging.DEBUG)  # noqa: LOG001 - not shared between tests
     log.addHandler(_Entries(entries))
-    app = make_app(config, key=Secret(key), instance=instance, ports=[port], log=log, patience=patience)
+    app = make_app(
+        config,
+        key=Secret(key),
+        instance=instance,
+        ports=[port],
+        log=log,
+        credentials=None if environ is None else credentials_from(config, environ, log),
+        patience=patience,
+    )
     runner = web.ServerRunner(app.server, shutdown_timeout=0.2)
     await runner.setup()
     await web.SockSite(runner, sock).start()

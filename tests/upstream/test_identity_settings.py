@@ -46,6 +46,7 @@ def test_what_a_provider_says_is_handed_over() -> None:
         client_id="id",
         client_secret=Secret("s"),
         auth_type="oauth-m2m",
+        cli_path="/db",
     )
     assert identity_settings_from(provider(sign_in=said)) == IdentitySettings(
         provider="p",
@@ -57,6 +58,7 @@ def test_what_a_provider_says_is_handed_over() -> None:
         client_id="id",
         client_secret=Secret("s"),
         auth_type="oauth-m2m",
+        cli_path="/db",
     )
 
 

@@ -50,8 +50,11 @@ def show(*, as_json: bool) -> None:
 def check(*, as_json: bool) -> None:
     """Check the configuration. Exit code 0: good, 1: problems, 2: there is none."""
     paths = Paths.from_environ(os.environ)
+    from ccr.upstream.identities import identities_of  # imported late: only this command needs it
+
     try:
         loaded = _load(paths)
+        identities_of(loaded, os.environ)
     except ConfigError as error:
         if not as_json:
             raise

@@ -69,9 +69,12 @@ def restart(context: click.Context, *, now: bool) -> None:
 
 
 def _checked(paths: Paths) -> Config:
-    from ccr.transformers.registry import build  # imported late: `ccr stop` does not need it
+    from ccr.transformers.registry import build  # these are imported late: `ccr stop` does not need them
+    from ccr.upstream.identities import identities_of
 
-    return load_config(paths, os.environ, check_step=build)
+    config = load_config(paths, os.environ, check_step=build)
+    identities_of(config, os.environ)
+    return config
 
 
 def _stop(paths: Paths, *, now: bool) -> None:

@@ -97,9 +97,22 @@ def _lines(values: dict[str, Any]) -> list[str]:
     lines.append(f"  config    {values['config_file']}")
     lines += [f"  provider  {each['name']}: {', '.join(each['models'])}" for each in values["providers"]]
     lines += [f"  route     {rule} -> {route}" for rule, route in values["routes"].items()]
+    lines += identified(values["counts"])
     lines += counted(values["counts"])
     if values.get("config_changed"):
         lines.append("The configuration was changed after the start: `ccr restart` makes it count.")
+    return lines
+
+
+def identified(counts: dict[str, Any]) -> list[str]:
+    """Return lines for the identities of the providers that sign in, with what is wrong with them."""
+    lines = []
+    for provider, identity in (counts.get("identities") or {}).items():
+        who = identity.get("client_id") or identity.get("profile") or identity.get("host")
+        words = [identity.get("method", ""), *([f"for {who}"] if who else []), f"({identity.get('source')})"]
+        lines.append(f"  identity  {provider}: {' '.join(words)}, token ends: {identity.get('expires_at')}")
+        if identity.get("problem"):
+            lines.append(f"            no new token: {identity['problem']}")
     return lines
 
 

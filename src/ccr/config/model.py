@@ -68,7 +68,8 @@ class SignIn:
     """What a provider says about its Databricks identity; None where it says nothing and it is looked for.
 
     file, path: where the provider stands, for messages. host: ``https://name[:port]`` (http on this machine).
-    on_behalf_of_user: each request brings the token of its user; then nothing is said beside ``host``.
+    cli_path: the program ``databricks``. on_behalf_of_user: each request brings the token of its user; then
+    nothing else is said but ``host``.
     """
 
     file: str = "config.json"
@@ -78,6 +79,7 @@ class SignIn:
     client_id: str | None = None
     client_secret: Secret | None = None
     auth_type: str | None = None
+    cli_path: str | None = None
     on_behalf_of_user: bool = False
 
 

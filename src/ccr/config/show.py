@@ -75,6 +75,7 @@ def _identity(provider: Provider) -> dict[str, Any]:
         "client_id": said.client_id,
         "client_secret": _masked(said.client_secret),
         "auth_type": said.auth_type,
+        "cli_path": said.cli_path,
         "on_behalf_of_user": said.on_behalf_of_user,
     }
     return {key: value for key, value in keys.items() if value}

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 AUTO: Final = "auto"
 PAT: Final = "pat"
 ON_BEHALF_OF_USER: Final = "on-behalf-of-user"
-KEYS: Final = ("host", "profile", "client_id", "client_secret", "auth_type", "on_behalf_of_user")
+KEYS: Final = ("host", "profile", "client_id", "client_secret", "auth_type", "cli_path", "on_behalf_of_user")
+NO_WAYS: Final = frozenset({"host", "cli_path"})
+"""Those that are no way to sign in."""
 HOST_FORM: Final = "the workspace's host, like https://dbc-….cloud.databricks.com"
 KEY_FORM: Final = 'the key of the endpoint, or $VARIABLE; "auto" for a Databricks workspace'
 
@@ -93,15 +95,16 @@ def _own_key(section: Section, said: list[str]) -> Secret | None:
     if isinstance(section.values["api_key"], str) and not section.values["api_key"].strip():
         section.problem("api_key", shape(section.values["api_key"]), KEY_FORM)
     kind = (section.text("auth_type") or PAT).lower()
-    others = [key for key in said if key != "host" and not (key == "auth_type" and kind == PAT)]
+    others = [key for key in said if key not in NO_WAYS and not (key == "auth_type" and kind == PAT)]
     if others:
         section.problem(
             "api_key",
             f"a key beside {', '.join(others)}: two ways to sign in",
             f'one of them; "auto" takes {others[0]}',
         )
-    elif "host" in said and section.values.get("api_base_url"):
-        section.findings.warn(section.at("host"), "has no effect beside api_key and api_base_url")
+    elif section.values.get("api_base_url"):
+        for key in (key for key in said if key in NO_WAYS):
+            section.findings.warn(section.at(key), "has no effect beside api_key and api_base_url")
     return section.secret("api_key")
 
 
@@ -127,5 +130,6 @@ def _sign_in(section: Section, said: list[str]) -> SignIn:
         client_id=section.text("client_id"),
         client_secret=section.secret("client_secret"),
         auth_type=auth_type,
+        cli_path=section.text("cli_path"),
         on_behalf_of_user=is_user,
     )

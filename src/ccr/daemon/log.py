@@ -16,13 +16,14 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ccr.config.model import Secret
 from ccr.config.private import FILE_MODE, make_private_folder
 from ccr.protocol.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from ccr.config.model import Config, Secret
+    from ccr.config.model import Config
     from ccr.config.paths import Paths
 
 NAME = "ccr"
@@ -39,6 +40,7 @@ LEVELS = {
     "trace": TRACE,
 }
 SHORTEST_SECRET = 6
+SECRET_VARIABLES = ("DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET")
 
 
 class LineFormatter(logging.Formatter):
@@ -127,9 +129,17 @@ def open_log(
     return logger
 
 
-def secrets_of(config: Config, key: Secret) -> list[Secret]:
-    """Return every secret the process holds."""
-    candidates = [key, config.api_key, config.proxy_url, *(provider.api_key for provider in config.providers)]
+def secrets_of(config: Config, key: Secret, environ: Mapping[str, str]) -> list[Secret]:
+    """Return every secret the process holds from its start."""
+    sign_ins = [provider.sign_in for provider in config.providers if provider.sign_in is not None]
+    candidates = [
+        key,
+        config.api_key,
+        config.proxy_url,
+        *(provider.api_key for provider in config.providers),
+        *(sign_in.client_secret for sign_in in sign_ins),
+        *(Secret(environ[name]) for name in SECRET_VARIABLES if name in environ),
+    ]
     return [secret for secret in candidates if secret is not None]
 
 

@@ -65,7 +65,7 @@ def _run_locked(
     key = local_key(paths, config)
     remove_state(paths)  # of a process that is gone: the lock is ours
     instance = os.urandom(16).hex()
-    log = open_log(paths, config, secrets_of(config, key))
+    log = open_log(paths, config, secrets_of(config, key, environ))
     with contextlib.closing(listen(config.host, config.port)) as listening:
         address = client_address(listening)
 
@@ -82,7 +82,15 @@ def _run_locked(
                 announce(address)
 
         try:
-            _serve(config, key=key, instance=instance, sockets=[listening], log=log, on_ready=on_ready)
+            _serve(
+                config,
+                key=key,
+                instance=instance,
+                sockets=[listening],
+                log=log,
+                on_ready=on_ready,
+                environ=environ,
+            )
         except Exception as error:
             log.critical("the service ended with an error", extra={"fields": {"error": repr(error)}})
             raise  # the traceback goes to stderr, that is the start log

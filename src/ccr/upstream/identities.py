@@ -37,6 +37,7 @@ def identity_settings_from(provider: Provider) -> IdentitySettings | None:
         client_id=said.client_id,
         client_secret=said.client_secret,
         auth_type=ON_BEHALF_OF_USER if said.on_behalf_of_user else said.auth_type,
+        cli_path=said.cli_path,
     )
 
 

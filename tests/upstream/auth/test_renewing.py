@@ -249,6 +249,7 @@ async def test_log_and_description_name_the_identity_and_no_token(caplog: pytest
         "method": "fake",
         "host": "https://dbc.example.com",
         "expires_at": "2027-01-15T09:00:00Z",
+        "problem": "the token endpoint is down",
     }
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("INFO", "new token"),

@@ -45,7 +45,10 @@ class Credentials(Protocol):
         """
 
     def describe(self) -> dict[str, str]:
-        """Return method, host, source, expires_at (ISO 8601 or a word) and more for a person; no secret."""
+        """Return method, host, source, expires_at (ISO 8601 or a word) and more for a person; no secret.
+
+        problem: why there is no newer token, where that is so.
+        """
 
     async def close(self) -> None:
         """End what is under way."""

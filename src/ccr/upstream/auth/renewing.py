@@ -61,7 +61,11 @@ class RenewingCredentials:
         return await self._in_time(self._until_replaced(token_from_header(used)))
 
     def describe(self) -> dict[str, str]:
-        """Return the identity and when its present token ends."""
+        """Return the identity, when its token ends, and what kept it from getting a newer one."""
+        failure = self._cache.failure
+        return self._described() | ({} if failure is None else {"problem": failure.message})
+
+    def _described(self) -> dict[str, str]:
         token = self._cache.token
         return {
             **self._source.describe(),
@@ -124,7 +128,7 @@ class RenewingCredentials:
         ended.set()
 
     def _note(self, level: int, message: str, fields: dict[str, str]) -> None:
-        self._log.log(level, message, extra={"fields": {**self.describe(), **fields}})
+        self._log.log(level, message, extra={"fields": {**self._described(), **fields}})
 
     async def _in_time(self, work: Awaitable[Result]) -> Result:
         """Return what ``work`` returns. Raises UpstreamError (503) when a request has waited enough."""

@@ -116,6 +116,11 @@ class TokenCache:
         """The present token, whatever its state."""
         return self._held.token if self._held is not None else None
 
+    @property
+    def failure(self) -> UpstreamError | None:
+        """Why the last renewal gave no token; None when it gave one."""
+        return self._failure.error if self._failure is not None else None
+
     def decide(self, now: Moment) -> Use | Wait | Refuse:
         """Return what a request has to do now."""
         held = self._held
