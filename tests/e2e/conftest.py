@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ccr.sandbox import Script, WorkspaceThread
+from ccr.sandbox import Script, Workspace, WorkspaceThread
 from tests.e2e import claude
 
 if TYPE_CHECKING:
@@ -72,8 +72,13 @@ def client_is_installed() -> None:
         pytest.exit(f"{claude.PROGRAM} is missing: run scripts/install-claude", returncode=1)
 
 
-def configuration(workspace: WorkspaceThread, **changes: Any) -> dict[str, Any]:
-    """A config.json in the documented form, with the four models of the workspace."""
+def configuration(
+    workspace: WorkspaceThread, provider: dict[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
+    """A config.json in the documented form, with the four models of the workspace.
+
+    provider: further keys of the only provider.
+    """
     return {
         "LOG_LEVEL": "debug",
         "PORT": 0,
@@ -85,6 +90,7 @@ def configuration(workspace: WorkspaceThread, **changes: Any) -> dict[str, Any]:
                 "api_key": workspace.token,
                 "models": MODELS,
                 "transformer": {"use": ["OpenAI", "databricks-custom"]},
+                **(provider or {}),
             }
         ],
         "Router": {"default": f"databricks,{MODELS[0]}"},
@@ -97,7 +103,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Start a workspace that plays a script and a ccr in front of it; stop both at the end."""
     started: list[Service] = []
 
-    def start(script: Script, **changes: Any) -> Service:
+    def start(script: Script | Workspace, **changes: Any) -> Service:
         workspace = WorkspaceThread(script)
         workspace.start()
         home = tmp_path / "ccr-home"
