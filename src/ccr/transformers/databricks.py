@@ -143,14 +143,17 @@ def _with_content(message: ChatMessage, content: str | list[ContentPart] | None)
 def _without_blank_content(message: ChatMessage) -> ChatMessage:
     content = message.get("content")
     if isinstance(content, str):
-        return message if content.strip() else _with_content(message, None)
+        return _with_content(message, None) if not content or content.isspace() else message
     if content is None or not (not content or any(_is_blank(part) for part in content)):
         return message
     return _with_content(message, [part for part in content if not _is_blank(part)] or None)
 
 
 def _is_blank(part: ContentPart) -> bool:
-    return part.get("type") == "text" and not str(part.get("text", "")).strip()
+    if part.get("type") != "text":
+        return False
+    text = str(part.get("text", ""))
+    return not text or text.isspace()
 
 
 def _with_cache_control(message: ChatMessage, mode: CacheMode) -> ChatMessage:
