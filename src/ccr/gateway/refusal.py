@@ -49,6 +49,7 @@ def refusal_from_answer(
         now=time.time(),
         context_tokens=route.traits.context_tokens,
         estimated_tokens=estimated_tokens,
+        signs_in=route.provider.api_key is None and route.provider.sign_in is not None,
     )
     return _masked(error, answer.key)
 

@@ -77,12 +77,14 @@ def upstream_error(
     now: float | None = None,
     context_tokens: int | None = None,
     estimated_tokens: int | None = None,
+    signs_in: bool = False,
 ) -> UpstreamError:
     """Return the error the client gets for an upstream's answer that is not a success.
 
     status, body, headers: as received (a 2xx whose body is no model's answer is such an answer too).
     provider, model: named in the message. now: Unix time in seconds, for a ``retry-after`` that is a date.
     context_tokens, estimated_tokens: stand in for the numbers of an overflow that the upstream did not give.
+    signs_in: the provider has no key of its own that could be checked, but an identity.
     """
     said = error_body(body)
     if 300 <= status < 400:
@@ -98,7 +100,7 @@ def upstream_error(
         )
     if overflow is not None:
         return UpstreamError(400, overflow)
-    definitive = _definitive(status, said, provider=provider, model=model)
+    definitive = _definitive(status, said, provider=provider, model=model, signs_in=signs_in)
     if definitive is not None:
         return definitive
     wait_s = None
@@ -144,7 +146,9 @@ def _status_in(said: ErrorBody) -> int:
     return next((STATUS_OF_CODE[code.upper()] for code in said.codes if code.upper() in STATUS_OF_CODE), 502)
 
 
-def _definitive(status: int, said: ErrorBody, *, provider: str, model: str) -> UpstreamError | None:
+def _definitive(
+    status: int, said: ErrorBody, *, provider: str, model: str, signs_in: bool
+) -> UpstreamError | None:
     """Return the error when no repetition can mend it and the status must change; None for all others."""
     words = said.message.lower()
     if "rate limit of 0" in words:
@@ -160,7 +164,8 @@ def _definitive(status: int, said: ErrorBody, *, provider: str, model: str) -> U
         )
     is_about_credential = any(word in words for word in _CREDENTIAL_WORDS)
     if status in {401, 403} or (status == 400 and is_about_credential):
-        remedy = "Check this provider's api_key (`ccr config check`)"
+        checked = "identity (`ccr doctor`)" if signs_in else "api_key (`ccr config check`)"
+        remedy = f"Check this provider's {checked}"
         remedy += "." if is_about_credential or status == 401 else ", and that its owner may query the model."
         return UpstreamError(
             403,
