@@ -28,9 +28,9 @@ def claude_in(environ: Mapping[str, str]) -> str | None:
 
 
 def version_of(program: str, environ: Mapping[str, str]) -> str:
-    """Return what the client calls itself; "" when it does not say."""
+    """Return the client's version, without the name it puts behind; "" when it does not say."""
     done = _run([program, "--version"], dict(environ), None)
-    return done.stdout.strip().partition("\n")[0]
+    return done.stdout.strip().partition("\n")[0].partition(" (")[0]
 
 
 def converse_with_claude(
