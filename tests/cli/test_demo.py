@@ -68,7 +68,7 @@ def test_the_demo_with_a_client_that_is_installed(tmp_path: Path) -> None:
     program.chmod(0o755)
     printed = Printed()
     assert Demo(printed, BARE | {"CLAUDE_PATH": str(program)}, rounds=3).run() == 0, printed.text
-    assert "Claude Code 0.0.0 (pretender), by `ccr code`" in printed.text
+    assert "client     Claude Code 0.0.0, by `ccr code`" in printed.text
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
