@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from ccr.cli.doctor import doctor, port_finding
 from ccr.config.load import load_config
-from ccr.config.model import Config, Provider, Secret
+from ccr.config.model import Config, Provider, Secret, SignIn
 from ccr.config.paths import Paths
 from ccr.daemon import health, identity
 from ccr.daemon.identity import Found
@@ -293,9 +294,9 @@ def test_a_sign_in_that_is_refused(workspace: ApiWorkspace) -> None:
 async def test_the_user_of_each_request_is_nobody_here(
     workspace: ApiWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = provider_of(workspace)
+    provider = replace(provider_of(workspace), sign_in=SignIn(on_behalf_of_user=True))
     with pytest.raises(UpstreamError) as caught:
-        await identity_of(provider, {}, keys={"auth_type": "on-behalf-of-user"})
+        await identity_of(provider, {})
     assert caught.value.status == 403
 
     async def nobody(*_: Any, **__: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,14 +12,12 @@ from click.testing import CliRunner, Result
 
 from ccr.cli import setup_writing
 from ccr.cli.setup import setup
-from ccr.config.load import config_from_bytes, load_config
-from ccr.config.model import Config, Secret
+from ccr.config.load import load_config
 from ccr.config.paths import Paths
 from ccr.daemon import identity
 from ccr.daemon.identity import Found
 from ccr.errors import ConfigError, StartError
 from ccr.sandbox import WorkspaceThread
-from ccr.setup import session
 from tests.setup.workspaces import FOUNDATION_MODELS, ME, MODEL_SERVICES, TOKENS, ApiWorkspace, login_page
 
 if TYPE_CHECKING:
@@ -348,24 +345,9 @@ def test_devbox_needs_the_environment_alone(
     assert not any(TOKEN.encode() in data for data in snapshot.values())
 
 
-def automatic(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the configuration read ``auto`` as no key at all, as a service that finds identities does."""
-
-    def read(data: bytes, environ: Any, **options: Any) -> Config:
-        config = config_from_bytes(data, environ, **options)
-        providers = tuple(
-            replace(each, api_key=None) if each.api_key == Secret("auto") else each
-            for each in config.providers
-        )
-        return replace(config, providers=providers)
-
-    monkeypatch.setattr(session, "config_from_bytes", read)
-
-
 def test_devbox_with_a_service_principal_writes_no_secret(
     home: Path, workspace: ApiWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    automatic(monkeypatch)
     workspace.answers[TOKENS] = ({"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600},)
     monkeypatch.setenv("DATABRICKS_CLIENT_ID", "an-id")
     monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", "a-client-secret")
@@ -379,28 +361,12 @@ def test_devbox_with_a_service_principal_writes_no_secret(
     assert len([record for record in workspace.requests if record.path == TOKENS]) == 1
 
 
-def test_a_profile_is_enough(home: Path, workspace: ApiWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    automatic(monkeypatch)
+def test_a_profile_is_enough(home: Path, workspace: ApiWorkspace) -> None:
     (home / ".databrickscfg").write_text(f"[dev]\nhost = {workspace.url}\ntoken = {TOKEN}\n")
     for arguments in (("--yes",), ("--yes", "--profile", "dev")):
         assert run(*arguments).exit_code == 0
         provider = document(home)["Providers"][0]
         assert (provider["api_key"], provider["profile"]) == ("auto", "dev")
-
-
-def test_what_the_service_cannot_use_is_not_written(
-    home: Path, workspace: ApiWorkspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def literally(data: bytes, environ: Any, **options: Any) -> Config:
-        config = config_from_bytes(data, environ, **options)
-        return replace(
-            config, providers=tuple(replace(each, api_key=Secret("auto")) for each in config.providers)
-        )
-
-    monkeypatch.setattr(session, "config_from_bytes", literally)
-    with pytest.raises(StartError, match="--token-env"):
-        run("--yes", "--host", workspace.url, "--auth", "databricks-cli")
-    assert not config_file(home).exists()
 
 
 def test_devbox_without_alias(home: Path, workspace: ApiWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:

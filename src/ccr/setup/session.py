@@ -16,7 +16,7 @@ from ccr.setup.document import Entry, bytes_from_document, document_with, masked
 from ccr.setup.families import is_retired
 from ccr.setup.plan import Change, content_of
 from ccr.setup.proof import prove
-from ccr.setup.workspaces import identity_of, is_automatic, with_token
+from ccr.setup.workspaces import identity_of, with_token
 from ccr.transformers.registry import build
 from ccr.upstream.discovery import Discovery, discover
 from ccr.upstream.workspace_api import WorkspaceApi
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 
 UNDECIDED: Final = "not-chosen-yet"
 """Stands for a model until the workspace has said which there are."""
-NOT_YET: Final = (
-    "the service of this version takes api_key only as a token or a $VARIABLE, not `auto`: "
-    "give --token-env NAME"
-)
 
 
 @dataclass(frozen=True)
@@ -123,9 +119,7 @@ async def look(session: Session) -> Sight:
     """
     config = session.config([UNDECIDED])
     provider = _provider(session, config)
-    if is_automatic(provider) and provider.api_key is not None:
-        raise UpstreamError(501, NOT_YET)
-    identity = await identity_of(provider, session.environ, proxy_url=config.proxy_url, keys=session.identity)
+    identity = await identity_of(provider, session.environ, proxy_url=config.proxy_url)
     async with WorkspaceApi(session.url, identity.token, proxy_url=config.proxy_url) as api:
         person, problems = await _person(api)
         try:

@@ -15,6 +15,7 @@ from ccr.upstream.auth.http import AiohttpTokenHttp
 from ccr.upstream.auth.identity import PAT, IdentitySettings
 from ccr.upstream.auth.tokens import expiry_of_web_token, token_from_header
 from ccr.upstream.discovery import discover
+from ccr.upstream.identities import identity_settings_from
 from ccr.upstream.workspace_api import WorkspaceApi
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ccr.config.model import Config, Provider, Secret
     from ccr.upstream.discovery import Discovery
 
-AUTO: Final = "auto"
 WORKSPACE_PATH: Final = re.compile(r"/(serving-endpoints|ai-gateway)/")
 
 
@@ -43,6 +43,8 @@ class Identity:
 
 def workspace_of(provider: Provider) -> str | None:
     """Return the workspace's URL that a provider's leads to; None when it is no Databricks endpoint."""
+    if provider.sign_in is not None and provider.sign_in.host is not None:
+        return provider.sign_in.host
     parts = urlsplit(provider.url)
     if not WORKSPACE_PATH.search(parts.path):
         return None
@@ -60,26 +62,15 @@ def workspaces_of(config: Config) -> dict[str, Provider]:
 
 
 async def identity_of(
-    provider: Provider,
-    environ: Mapping[str, str],
-    *,
-    proxy_url: Secret | None = None,
-    keys: Mapping[str, str] | None = None,
+    provider: Provider, environ: Mapping[str, str], *, proxy_url: Secret | None = None
 ) -> Identity:
     """Return who a provider's requests come from.
 
-    keys: the identity's keys as written in the provider's entry, where the configuration does not carry them.
     Raises UpstreamError: 401 when there is no identity, 403 when there is one only while a request is served.
     """
-    if provider.api_key is not None and not is_automatic(provider):
+    if provider.api_key is not None:
         return Identity("api_key", provider.api_key, expiry_of_web_token(provider.api_key.reveal()))
-    written = keys or {}
-    settings = IdentitySettings(
-        provider=provider.name,
-        url=provider.url,
-        profile=written.get("profile"),
-        auth_type=written.get("auth_type"),
-    )
+    settings = identity_settings_from(provider) or IdentitySettings(provider=provider.name, url=provider.url)
     try:
         credentials = credentials_for(settings, environ, http=AiohttpTokenHttp(proxy_url=proxy_url))
     except ConfigError as error:
@@ -100,9 +91,7 @@ async def identity_of(
 
 def is_automatic(provider: Provider) -> bool:
     """Tell whether a provider's identity is found as the Databricks tools find it, not written beside it."""
-    return workspace_of(provider) is not None and (
-        provider.api_key is None or provider.api_key.reveal() == AUTO
-    )
+    return provider.api_key is None and workspace_of(provider) is not None
 
 
 def with_token(config: Config, name: str, token: Secret) -> Config:
