@@ -20,7 +20,7 @@ from ccr.gateway.learning import Learning
 from ccr.gateway.message_reply import MessageReply
 from ccr.gateway.metrics import Metrics
 from ccr.gateway.models import models_page
-from ccr.gateway.native import Native
+from ccr.gateway.native import Native, request_of
 from ccr.gateway.patience import Patience
 from ccr.gateway.record import Record, Recorder
 from ccr.gateway.refusal import is_refusal, refusal_body, refusal_from_answer
@@ -31,7 +31,6 @@ from ccr.protocol.chat_from_messages import Conversion, chat_request_from_messag
 from ccr.protocol.completion import decode_completion
 from ccr.protocol.errors_from_upstream import error_in_answer, upstream_error
 from ccr.protocol.message_from_chat import message_from_chat
-from ccr.protocol.native_body import model_in
 from ccr.protocol.openai import decode_chat_request, encode_chat_request
 from ccr.protocol.stream import MessageStream
 from ccr.protocol.usage import usage_from_chat
@@ -81,6 +80,7 @@ class Gateway:
         self._learning = Learning(clock)
         self._ends = StreamEnds(upstream, self._recorder, self._learning)
         self._native = Native(
+            routes.messages_urls,
             upstream,
             self._recorder,
             self._learning,
@@ -132,8 +132,9 @@ class Gateway:
     # -- messages --------------------------------------------------------------------------------------
 
     async def _messages(self, body: bytes, record: Record) -> Reply | StreamReply:
-        if self._routes.has_messages_url:
-            reply = await self._native.messages(body, self._find(model_in(body), record), record)
+        if self._native.is_anywhere:
+            native = request_of(body)
+            reply = await self._native.messages(native, body, self._find(native.model, record), record)
             if reply is not None:
                 return reply
         request = decode_messages_request(body)

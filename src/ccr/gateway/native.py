@@ -10,26 +10,28 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from ccr.errors import UpstreamError
+from ccr.errors import RequestError, UpstreamError
 from ccr.gateway.answers import JSON_TYPE, STREAM_TYPE, StreamEnds, whole_body
 from ccr.gateway.message_reply import MessageReply
 from ccr.gateway.refusal import is_refusal, refusal_body, refusal_from_answer
 from ccr.gateway.replies import Reply
+from ccr.protocol.anthropic import decode_messages_request
 from ccr.protocol.error_bodies import error_body
 from ccr.protocol.native_message import tap_message
-from ccr.protocol.native_request import beta_header, sanitized_request
+from ccr.protocol.native_request import beta_header, request_from_json, sanitized
 from ccr.protocol.native_stream import NativeTap
 from ccr.protocol.redaction import redacted
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from ccr.gateway.learning import Learning
     from ccr.gateway.patience import Patience
     from ccr.gateway.record import Record, Recorder
     from ccr.gateway.replies import StreamReply
     from ccr.gateway.routes import Route
+    from ccr.protocol.native_request import NativeRequest
     from ccr.upstream.answer import Answer
     from ccr.upstream.client import Upstream
 
@@ -45,10 +47,11 @@ _NO_METHOD: Final = frozenset({405, 501})
 
 
 class Native:
-    """The native route of all providers. clock: monotonic seconds."""
+    """The native route of all providers. urls: providers' names and where they may have one."""
 
     def __init__(
         self,
+        urls: Collection[tuple[str, str]],
         upstream: Upstream,
         recorder: Recorder,
         learning: Learning,
@@ -64,14 +67,21 @@ class Native:
         self._patience = patience
         self._clock = clock
         self._ends = StreamEnds(upstream, recorder, learning)
-        self._missing: set[tuple[str, str]] = set()
+        self._there = set(urls)
 
-    async def messages(self, body: bytes, route: Route, record: Record) -> Reply | StreamReply | None:
-        """Answer a Messages request; None when it has to go in the other format."""
+    @property
+    def is_anywhere(self) -> bool:
+        """Whether there is any native route, as far as is known."""
+        return bool(self._there)
+
+    async def messages(
+        self, request: NativeRequest, body: bytes, route: Route, record: Record
+    ) -> Reply | StreamReply | None:
+        """Answer a Messages request (body: its bytes); None when it has to go in the other format."""
         url = route.messages_url
-        if url is None or (route.provider.name, url) in self._missing:
+        if url is None or (route.provider.name, url) not in self._there:
             return None
-        sent = sanitized_request(body, model=route.model, traits=route.traits)
+        sent = sanitized(request, model=route.model, traits=route.traits)
         record.api = "anthropic"
         record.rules = sent.rules
         record.is_stream = sent.stream
@@ -124,14 +134,23 @@ class Native:
 
     def _remember(self, route: Route, url: str, status: int, said: bytes) -> None:
         provider = route.provider.name
-        if (provider, url) in self._missing:
+        if (provider, url) not in self._there:
             return  # another request has found it out at the same time
-        self._missing.add((provider, url))
+        self._there.remove((provider, url))
         text = redacted(error_body(said).message)[:MAX_SAID_CHARS]
         self._logger.info(
             "no native Anthropic route: requests are translated to chat",
             extra={"fields": {"provider": provider, "url": url, "status": status, "said": text}},
         )
+
+
+def request_of(body: bytes) -> NativeRequest:
+    """Return the request in a body. Raises RequestError (400) as the other format's decoding would."""
+    try:
+        return request_from_json(body)
+    except RequestError:
+        decode_messages_request(body)  # both find a fault; the client is told one in the same words
+        raise
 
 
 def native_headers(betas: str | None) -> dict[str, str]:

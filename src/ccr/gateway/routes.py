@@ -45,8 +45,12 @@ class Routes:
             for provider in config.providers
             for model in provider.models
         }
-        self.has_messages_url = any(route.messages_url is not None for route in self._routes.values())
-        """Whether any model may be asked in the Messages API's own format."""
+        self.messages_urls = frozenset(
+            (route.provider.name, route.messages_url)
+            for route in self._routes.values()
+            if route.messages_url is not None
+        )
+        """Providers' names and the URLs at which models may be asked in the Messages API's own format."""
         self._remembered = lru_cache(maxsize=MAX_REMEMBERED)(self._find)
 
     def find(self, model: str) -> tuple[Route, str]:

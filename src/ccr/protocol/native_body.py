@@ -12,13 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from ccr.errors import RequestError
-from ccr.protocol.anthropic import (
-    ABSENT,
-    check_model_name,
-    checked_text,
-    decode_messages_request,
-    refusal_of_body,
-)
+from ccr.protocol.anthropic import ABSENT, checked_text, refusal_of_body
 from ccr.protocol.native_json import OBJECT, JsonObject
 
 
@@ -56,12 +50,6 @@ class _ExtendedBody(NativeBody, gc=False, forbid_unknown_fields=False):
     """A body with keys that this program does not know."""
 
 
-class _Model(msgspec.Struct, gc=False):
-    """All that routing needs of a request."""
-
-    model: str
-
-
 _NO_VALUE: Final = (b"", b"null")
 DROPPED_FIELDS: Final = (
     "context_management",
@@ -75,20 +63,9 @@ DROPPED_FIELDS: Final = (
 
 _DECODER: Final = msgspec.json.Decoder(NativeBody)
 _EXTENDED_DECODER: Final = msgspec.json.Decoder(_ExtendedBody)
-_MODEL_DECODER: Final = msgspec.json.Decoder(_Model)
-
-
-def model_in(data: bytes) -> str:
-    """Return the name of the model that a request asks for; the rest of it is only skimmed.
-
-    Where the skimming finds a fault, raises the RequestError (400) that ``decode_messages_request`` raises.
-    """
-    try:
-        model = _MODEL_DECODER.decode(data).model
-        check_model_name(model)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, RequestError):
-        return decode_messages_request(data).model
-    return model
+_CHECKED_BYTES: Final = 4096
+_CONTINUATION_BYTES: Final = range(0x80, 0xC0)
+"""Bytes of UTF-8 at which no character begins."""
 
 
 def body_from_json(data: bytes) -> tuple[NativeBody, JsonObject]:
@@ -112,8 +89,25 @@ def body_from_json(data: bytes) -> tuple[NativeBody, JsonObject]:
             }
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise refusal_of_body(error) from None
-    if not data.isascii():
-        checked_text(data)
+    _check_text(data)
     if not body.messages:
         raise RequestError("messages: at least one message is required")
     return body, body.given(DROPPED_FIELDS) | unknown
+
+
+def _check_text(data: bytes) -> None:
+    """Raise RequestError unless the bytes are UTF-8; decodes only the pieces that are not ASCII.
+
+    Most of a long conversation is, but for a few signs; decoding all of it would take as long as parsing it.
+    """
+    if data.isascii():
+        return
+    start = 0
+    while start < len(data):
+        end = start + _CHECKED_BYTES
+        while end < len(data) and end > start and data[end] in _CONTINUATION_BYTES:
+            end -= 1
+        piece = data[start:end] or data[start:]
+        if not piece.isascii():
+            checked_text(piece)
+        start += len(piece)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ccr.protocol.chat_content import has_value
 from ccr.protocol.chat_from_messages import BILLING_PREFIX
 from ccr.protocol.native_blocks import BlockSanitizer, text_block
-from ccr.protocol.native_body import body_from_json
+from ccr.protocol.native_body import NativeBody, body_from_json
 from ccr.protocol.native_json import STRING, JsonObject, decoded, encode, raw
 from ccr.protocol.native_messages import tool_loop_start, turns_from_messages, without_thinking
 from ccr.protocol.native_options import OPTIONS, native_options, options_from_json
@@ -26,6 +26,7 @@ from ccr.protocol.native_tools import tool_choice_from_json, tools_from_json
 from ccr.protocol.request_rules import RequestRule
 
 if TYPE_CHECKING:
+    from ccr.protocol.anthropic import MessagesRequest
     from ccr.protocol.traits import ModelTraits
 
 PASSED_BETAS: Final = frozenset(
@@ -61,24 +62,48 @@ class NativeConversion(NamedTuple):
     stream: bool
 
 
-def sanitized_request(body: bytes, *, model: str, traits: ModelTraits) -> NativeConversion:
-    """Return the request for the endpoint named ``model``.
+class NativeRequest(NamedTuple):
+    """A client's request, taken apart. parameters: as written; options: the same, parsed. unsent: by key."""
+
+    body: NativeBody
+    unsent: JsonObject
+    parameters: JsonObject
+    options: MessagesRequest
+
+    @property
+    def model(self) -> str:
+        """The name of the model that the client asks for."""
+        return self.options.model
+
+
+def request_from_json(body: bytes) -> NativeRequest:
+    """Return the request in a body.
 
     Raises RequestError (400) on what is no Messages request, with the key path.
     """
     given, unsent = body_from_json(body)
-    rules = NativeRules()
     parameters = given.given(OPTIONS)
-    request = options_from_json(parameters)
+    return NativeRequest(given, unsent, parameters, options_from_json(parameters))
+
+
+def sanitized_request(body: bytes, *, model: str, traits: ModelTraits) -> NativeConversion:
+    """Return the request for the endpoint named ``model``. Raises RequestError as `request_from_json`."""
+    return sanitized(request_from_json(body), model=model, traits=traits)
+
+
+def sanitized(given: NativeRequest, *, model: str, traits: ModelTraits) -> NativeConversion:
+    """Return what is sent of a request; raises RequestError where something deeper in it is wrong."""
+    body, unsent, parameters, request = given
+    rules = NativeRules()
     sanitizer = BlockSanitizer(traits, rules)
-    turns = turns_from_messages(given.messages, sanitizer, rules)
+    turns = turns_from_messages(body.messages, sanitizer, rules)
     loop_start = tool_loop_start(turns)
     may_budget = loop_start is None or turns[loop_start].has_thinking_first
     options = native_options(parameters, request, traits, rules, may_budget=may_budget)
     if loop_start is not None and not options.is_thinking and "budget" in traits.thinking:
         turns = without_thinking(turns, loop_start, rules)
-    tools = tools_from_json(given.tools, traits, sanitizer, rules)
-    choice = tool_choice_from_json(given.tool_choice, tools, is_thinking=options.is_thinking, rules=rules)
+    tools = tools_from_json(body.tools, traits, sanitizer, rules)
+    choice = tool_choice_from_json(body.tool_choice, tools, is_thinking=options.is_thinking, rules=rules)
     for key, value in unsent.items():
         if has_value(value):
             rules.add_dropped_field(key)
@@ -86,10 +111,10 @@ def sanitized_request(body: bytes, *, model: str, traits: ModelTraits) -> Native
         **parameters,
         "model": model,
         "messages": [turn.as_json() for turn in turns],
-        "system": _system(given.system, tools.notes + options.notes, sanitizer, rules),
+        "system": _system(body.system, tools.notes + options.notes, sanitizer, rules),
         "tools": tools.tools or None,
         "tool_choice": choice,
-        **given.given(("metadata",)),
+        **body.given(("metadata",)),
         **options.changes,
     }
     data = encode({key: value for key, value in sent.items() if value is not None})
