@@ -1,4 +1,4 @@
-"""Commands on a configuration whose provider signs in: what is missing is named, and stops nothing that runs."""
+"""Commands on a provider that signs in: what is missing is named, and stops nothing that runs."""
 
 from __future__ import annotations
 
