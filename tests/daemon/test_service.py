@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DEVBOX = Path(__file__).parents[1] / "config/fixtures/devbox.json"
 IGNORES_SIGNALS = """
 import asyncio, signal
-async def serve(config, *, key, instance, sockets, log, on_ready):
+async def serve(config, *, key, instance, sockets, log, on_ready, **others):
     count = 0
     ended = asyncio.Event()
     def stop():
