@@ -35,15 +35,25 @@ http {{
   }}
 }}
 """
-# name, body, connections, seconds, what is compared, bound as a factor of nginx
+# name, way through ccr, body, connections, seconds, what is compared, bound as a factor of nginx
 SCENARIOS = [
-    ("1 KB request, 1 connection", "small", 1, 2.0, "p50", 5.0),
-    ("120 KB request, 1 connection", "cc120k", 1, 2.0, "p50", 5.0),
-    ("1 MB request, 1 connection", "large1m", 1, 2.0, "p50", None),
-    ("first event of a stream, 1 connection", "stream_ttfb", 1, 2.0, "fev50", None),
-    ("1 KB requests, 64 connections", "small", 64, 2.0, "cpu_us_req", None),
-    ("200 paced streams of 20 events/s", "stream_paced", 200, 6.0, "cpu_us_ev", None),
-    ("200 streams at full speed", "stream_fire", 200, 3.0, "cpu_us_ev", None),
+    ("1 KB request, 1 connection", "chat", "small", 1, 2.0, "p50", 5.0),
+    ("120 KB request, 1 connection", "chat", "cc120k", 1, 2.0, "p50", 5.0),
+    ("120 KB request, 1 connection, native route", "anthropic", "cc120k", 1, 2.0, "p50", 4.0),
+    ("1 MB request, 1 connection", "chat", "large1m", 1, 2.0, "p50", None),
+    ("first event of a stream, 1 connection", "chat", "stream_ttfb", 1, 2.0, "fev50", None),
+    ("1 KB requests, 64 connections", "chat", "small", 64, 2.0, "cpu_us_req", None),
+    ("200 paced streams of 20 events/s", "chat", "stream_paced", 200, 6.0, "cpu_us_ev", None),
+    (
+        "200 paced streams of 20 events/s, native route",
+        "anthropic",
+        "stream_paced",
+        200,
+        6.0,
+        "cpu_us_ev",
+        None,
+    ),
+    ("200 streams at full speed", "chat", "stream_fire", 200, 3.0, "cpu_us_ev", None),
 ]
 
 
@@ -72,8 +82,8 @@ def wait_for(port: int) -> None:
     raise SystemExit(f"nothing listens on {port}")
 
 
-def config(port: int, upstream: int) -> str:
-    """A ccr configuration whose only provider is the mock, in the Databricks form."""
+def config(port: int, upstream: int, api: str) -> str:
+    """A ccr configuration whose only provider is the mock, in the Databricks form, asked by one dialect."""
     url = f"http://127.0.0.1:{upstream}/serving-endpoints/databricks-claude-sonnet-4/invocations"
     return json.dumps(
         {
@@ -86,6 +96,7 @@ def config(port: int, upstream: int) -> str:
                     "api_base_url": url,
                     "api_key": "bench-token",
                     "models": ["databricks-claude-sonnet-4"],
+                    "api": api,
                     "transformer": {"use": ["databricks-custom"]},
                 }
             ],
@@ -120,14 +131,18 @@ def main() -> None:
 
 
 def run(folder: str, processes: list[subprocess.Popen], arguments: argparse.Namespace) -> None:
-    upstream, nginx_port, ccr_port = free_port(), free_port(), free_port()
-    home = Path(folder) / "home"
-    home.mkdir()
-    (home / "config.json").write_text(config(ccr_port, upstream))
-    environment = {**os.environ, "CCR_HOME": str(home)}
+    upstream, nginx_port = free_port(), free_port()
+    ccr_ports = {"chat": free_port(), "anthropic": free_port()}
+    environments = {}
+    for api, port in ccr_ports.items():
+        home = Path(folder) / api
+        home.mkdir()
+        (home / "config.json").write_text(config(port, upstream, api))
+        environments[api] = {**os.environ, "CCR_HOME": str(home)}
+    ccr_port, environment = ccr_ports["chat"], environments["chat"]
     (Path(folder) / "nginx.conf").write_text(NGINX.format(folder=folder, upstream=upstream, port=nginx_port))
 
-    def start(core: str, *command: str) -> None:
+    def start(core: str, *command: str, environment: dict[str, str] = environment) -> None:
         processes.append(
             subprocess.Popen(
                 ["taskset", "-c", core, *command],
@@ -144,8 +159,9 @@ def run(folder: str, processes: list[subprocess.Popen], arguments: argparse.Name
     start_ms = (time.perf_counter() - began) * 1000
     status_ms = timed([str(CCR), "status"], environment)
     subprocess.run([str(CCR), "stop"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    start("1", str(CCR), "start", "--foreground")
-    for port in (upstream, nginx_port, ccr_port):
+    for each in environments.values():
+        start("1", str(CCR), "start", "--foreground", environment=each)
+    for port in (upstream, nginx_port, *ccr_ports.values()):
         wait_for(port)
     urllib.request.urlopen(f"http://127.0.0.1:{ccr_port}/health").read()
     time.sleep(1)
@@ -159,12 +175,12 @@ def run(folder: str, processes: list[subprocess.Popen], arguments: argparse.Name
     print("| scenario | figure | direct | nginx | ccr | ccr / nginx | bound |")
     print("|---|---|---|---|---|---|---|")
     failed = False
-    for title, body, connections, seconds, figure, bound in SCENARIOS:
+    for title, api, body, connections, seconds, figure, bound in SCENARIOS:
         if arguments.only and arguments.only != body:
             continue
         values: dict[str, list[float]] = {name: [] for name in targets}
         for _ in range(arguments.rounds):
-            for name, port in targets.items():
+            for name, port in {**targets, "ccr": ccr_ports[api]}.items():
                 result = bench.run(
                     urlparse(f"http://127.0.0.1:{port}"),
                     body,
@@ -173,7 +189,7 @@ def run(folder: str, processes: list[subprocess.Popen], arguments: argparse.Name
                     1,
                     False,
                     [f"x-api-key: {KEY}"],
-                    pids[name],
+                    bench.listeners(port),
                     0.3,
                 )
                 if result["errors"]:
