@@ -265,7 +265,7 @@ def test_no_file_of_profiles(tmp_path: Path) -> None:
 )
 def test_the_shown_configuration(environ: dict[str, str], written: Any, shown: dict[str, Any]) -> None:
     provider = values_from_config(load(environ, **written))["Providers"][0]
-    others = {"name", "api_base_url", "api", "models", "transformer"}
+    others = {"name", "api_base_url", "api", "models", "transformer", "fetch_images", "max_payload_bytes"}
     assert {key: value for key, value in provider.items() if key not in others} == shown
     again = config_from_bytes(
         json.dumps({"Providers": [provider], "Router": {"default": "p,m"}}).encode(), environ

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec import structs
 
 from ccr.errors import RequestError
 from ccr.protocol.traits import ModelTraits
@@ -37,6 +38,13 @@ FORMAT = {"type": "json_schema", "schema": SCHEMA}
         (None, PLAIN_CLAUDE, 32_000, ("max_tokens_filled",)),
         (None, ModelTraits(max_output_tokens=8192), 8192, ("max_tokens_filled",)),
         (None, GPT, None, ()),
+        (8192, ModelTraits(max_tokens_cap=8192), 8192, ()),
+        (8193, ModelTraits(max_tokens_cap=8192), 8192, ("max_tokens_capped",)),
+        (10**6, structs.replace(BUDGET, max_tokens_cap=9), 9, ("max_tokens_clamped", "max_tokens_capped")),
+        (10**6, structs.replace(BUDGET, max_tokens_cap=10**5), 64_000, ("max_tokens_clamped",)),
+        (None, structs.replace(BUDGET, max_tokens_cap=8192), 8192, ("max_tokens_filled",)),
+        (None, structs.replace(GPT, max_tokens_cap=8192), None, ()),
+        (9000, structs.replace(GPT, max_tokens_cap=8192), 8192, ("max_tokens_capped",)),
     ],
 )
 def test_max_tokens(
@@ -44,6 +52,23 @@ def test_max_tokens(
 ) -> None:
     result = converted({"model": "m", "messages": [user("a")], "max_tokens": wanted}, traits)
     assert result.chat.get("max_tokens") == sent
+    assert result.rules == rules
+
+
+@pytest.mark.parametrize(
+    ("cap", "thinking", "rules"),
+    [
+        (2000, {"type": "enabled", "budget_tokens": 1999}, ("max_tokens_capped", "thinking_budget_clamped")),
+        (2001, ENABLED, ("max_tokens_capped",)),
+        (1024, None, ("max_tokens_capped", "thinking_off_for_max_tokens")),
+    ],
+)
+def test_a_thinking_budget_stays_below_the_cap(
+    cap: int, thinking: Json | None, rules: tuple[str, ...]
+) -> None:
+    body = {"model": "m", "messages": [user("a")], "max_tokens": 32_000, "thinking": ENABLED}
+    result = converted(body, structs.replace(BUDGET, max_tokens_cap=cap))
+    assert (result.chat["max_tokens"], result.chat.get("thinking")) == (cap, thinking)
     assert result.rules == rules
 
 

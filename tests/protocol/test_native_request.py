@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from ccr.errors import RequestError
 from ccr.protocol.native_request import PASSED_BETAS, beta_header, sanitized_request
@@ -234,6 +235,12 @@ def test_adaptive_models_take_any_history(wanted: Json | None) -> None:
         ({"stop_sequences": [" "]}, BUDGET, {}, ("empty_stop_sequence_dropped",)),
         ({"max_tokens": 100_000}, BUDGET, {"max_tokens": 64_000}, ("max_tokens_clamped",)),
         ({"max_tokens": None}, BUDGET, {"max_tokens": 32_000}, ("max_tokens_filled",)),
+        (
+            {"max_tokens": 32_000, "thinking": {"type": "enabled", "budget_tokens": 9000}},
+            structs.replace(BUDGET, max_tokens_cap=8192),
+            {"max_tokens": 8192, "thinking": {"type": "enabled", "budget_tokens": 8191}},
+            ("max_tokens_capped", "thinking_budget_clamped"),
+        ),
         ({"output_config": {"effort": "high"}}, ADAPTIVE, {"output_config": {"effort": "high"}}, ()),
         ({"output_config": {"effort": "high"}}, BUDGET, {}, ("effort_dropped",)),
         ({"output_config": None}, BUDGET, {}, ()),

@@ -93,6 +93,9 @@ class Provider:
     models: at least one, in the written order.
     steps: ``transformer.use``; model_steps: model -> ``transformer.<model>.use``, run after ``steps``.
     api: the dialect it is spoken to in (config/api.py); fits the URL.
+    max_tokens: model -> the most that is asked for; models without a limit of the person's are not in it.
+    fetch_images: images that requests name by https addresses are fetched for it.
+    max_payload_bytes: the largest body it takes; None where that is not known.
     """
 
     name: str
@@ -103,6 +106,9 @@ class Provider:
     steps: tuple[Step, ...] = ()
     model_steps: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
     api: Api = "chat"
+    max_tokens: Mapping[str, int] = field(default_factory=dict)
+    fetch_images: bool = False
+    max_payload_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from ccr.config import sign_in
+from ccr.config import limits, sign_in
 from ccr.config.address import is_loopback
 from ccr.config.api import api_from
 from ccr.config.findings import shape
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ccr.config.findings import Findings
 
-KEYS = ("name", "api_base_url", "api_key", *sign_in.KEYS, "models", "transformer", "api")
+KEYS = ("name", "api_base_url", "api_key", *sign_in.KEYS, "models", "transformer", "api", *limits.KEYS)
 UNSUPPORTED = ("tokenizer",)
 NOT_IN_A_NAME = re.compile(r"[\x00-\x20\x7f,/]")
 NOT_IN_A_MODEL = re.compile(r"[\x00-\x1f\x7f]")
@@ -86,6 +86,9 @@ def _provider(section: Section, steps: StepReader, environ: Mapping[str, str]) -
         steps=provider_steps,
         model_steps=model_steps,
         api=api_from(section, url, itertools.chain(provider_steps, *model_steps.values())),
+        max_tokens=limits.max_tokens_from(section, models),
+        fetch_images=section.boolean("fetch_images", default=False),
+        max_payload_bytes=limits.max_payload_bytes_from(section, url),
     )
 
 

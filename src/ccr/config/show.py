@@ -60,6 +60,9 @@ def _provider(provider: Provider) -> dict[str, Any]:
         "api": provider.api,
         "models": list(provider.models),
         "transformer": transformer,
+        **({"max_tokens": dict(provider.max_tokens)} if provider.max_tokens else {}),
+        "fetch_images": provider.fetch_images,
+        "max_payload_bytes": provider.max_payload_bytes or 0,
     }
 
 

@@ -22,6 +22,7 @@ from ccr.gateway.metrics import Metrics
 from ccr.gateway.models import models_page
 from ccr.gateway.native import Native, request_of
 from ccr.gateway.patience import Patience
+from ccr.gateway.payload import Payloads
 from ccr.gateway.record import Record, Recorder
 from ccr.gateway.refusal import is_refusal, refusal_body, refusal_from_answer
 from ccr.gateway.repairing import Repairing
@@ -31,7 +32,7 @@ from ccr.protocol.chat_from_messages import Conversion, chat_request_from_messag
 from ccr.protocol.completion import decode_completion
 from ccr.protocol.errors_from_upstream import error_in_answer, upstream_error
 from ccr.protocol.message_from_chat import message_from_chat
-from ccr.protocol.openai import decode_chat_request, encode_chat_request
+from ccr.protocol.openai import decode_chat_request
 from ccr.protocol.stream import MessageStream
 from ccr.protocol.usage import usage_from_chat
 
@@ -68,6 +69,7 @@ class Gateway:
         message_id: Callable[[], str] = new_message_id,
         clock: Callable[[], float] = time.monotonic,
         patience: Patience | None = None,
+        payloads: Payloads | None = None,
     ) -> None:
         self.metrics = Metrics()
         self.repairing = Repairing(clock)
@@ -78,12 +80,14 @@ class Gateway:
         self._clock = clock
         self._patience = patience or Patience()
         self._learning = Learning(clock)
+        self._payloads = payloads or Payloads(logger=logger)
         self._ends = StreamEnds(upstream, self._recorder, self._learning)
         self._native = Native(
             routes.messages_urls,
             upstream,
             self._recorder,
             self._learning,
+            self._payloads,
             logger=logger,
             patience=self._patience,
             clock=clock,
@@ -268,10 +272,11 @@ class Gateway:
         A request that is refused for something that can be repaired is repaired and sent again.
         """
         name = f"{route.provider.name},{route.model}"
-        attempt = self.repairing.begin(name, route.pipeline.request(chat))
+        chat = await self._payloads.chat(route.pipeline.request(chat), route, record)
+        attempt = self.repairing.begin(name, chat)
         try:
             while True:
-                body = encode_chat_request(attempt.chat)
+                attempt.chat, body = await self._payloads.fitted_chat(attempt.chat, route, record, request)
                 answer = await self._upstream.open(
                     route.provider,
                     route.url,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ccr.gateway.learning import Learning
     from ccr.gateway.patience import Patience
+    from ccr.gateway.payload import Payloads
     from ccr.gateway.record import Record, Recorder
     from ccr.gateway.replies import StreamReply
     from ccr.gateway.routes import Route
@@ -55,6 +56,7 @@ class Native:
         upstream: Upstream,
         recorder: Recorder,
         learning: Learning,
+        payloads: Payloads,
         *,
         logger: logging.Logger,
         patience: Patience,
@@ -63,6 +65,7 @@ class Native:
         self._upstream = upstream
         self._recorder = recorder
         self._learning = learning
+        self._payloads = payloads
         self._logger = logger
         self._patience = patience
         self._clock = clock
@@ -85,11 +88,12 @@ class Native:
         record.api = "anthropic"
         record.rules = sent.rules
         record.is_stream = sent.stream
+        data = await self._payloads.native(sent.body, route, record, body)
         headers = native_headers(record.client.betas)
         answer = await self._upstream.open(
             route.provider,
             url,
-            sent.body,
+            data,
             headers,
             stream=sent.stream,
             user_token=record.client.user_token,

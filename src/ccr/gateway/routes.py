@@ -6,7 +6,10 @@ import datetime as dt
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
 from ccr.catalog.lookup import name_facts, traits_of
+from ccr.gateway.limits import Limits, limits_of
 from ccr.routing.route import choose
 from ccr.transformers.pipeline import Pipeline
 from ccr.upstream.urls import messages_url_of, url_of
@@ -20,7 +23,7 @@ class Route(NamedTuple):
     """A provider, a model of it, and how requests get there. Each is made once.
 
     url: for chat completions, "" where there are none. messages_url: where the model may be asked in the
-    Messages API's own format, None where it may not.
+    Messages API's own format, None where it may not. limits: what the provider takes of a request.
     """
 
     provider: Provider
@@ -29,6 +32,7 @@ class Route(NamedTuple):
     traits: ModelTraits
     pipeline: Pipeline
     messages_url: str | None = None
+    limits: Limits = Limits()
 
 
 MAX_REMEMBERED: Final = 256
@@ -68,4 +72,13 @@ def _route(provider: Provider, model: str) -> Route:
     # Databricks serves nothing but Claude in this format; a name that says nothing is safe with chat.
     is_asked = provider.api == "anthropic" or (provider.api == "auto" and traits.family == "claude")
     messages_url = messages_url_of(provider, model) if is_asked else None
-    return Route(provider, model, url_of(provider, model), traits, Pipeline.of(provider, model), messages_url)
+    limits = limits_of(provider, model, traits)
+    return Route(
+        provider,
+        model,
+        url_of(provider, model),
+        msgspec.structs.replace(traits, max_tokens_cap=limits.max_tokens),
+        Pipeline.of(provider, model),
+        messages_url,
+        limits,
+    )

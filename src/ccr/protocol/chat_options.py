@@ -42,17 +42,20 @@ def note_dropped_parameters(request: MessagesRequest, rules: Rules) -> None:
 
 
 def max_tokens_from_request(request: MessagesRequest, traits: ModelTraits, rules: Rules) -> int | None:
-    """Return the limit to send: the client's, never above what the model can give."""
+    """Return the limit to send: the client's, never above what the model can give or the person allows."""
+    limit, cap = traits.max_output_tokens, traits.max_tokens_cap
     wanted = request.max_tokens
-    limit = traits.max_output_tokens
     if wanted is None:
         if traits.family != "claude":
             return None
         rules.add(RequestRule.MAX_TOKENS_FILLED)
-        return DEFAULT_MAX_TOKENS if limit is None else min(DEFAULT_MAX_TOKENS, limit)
+        return min(tokens for tokens in (DEFAULT_MAX_TOKENS, limit, cap) if tokens is not None)
     if limit is not None and wanted > limit:
         rules.add(RequestRule.MAX_TOKENS_CLAMPED)
-        return limit
+        wanted = limit
+    if cap is not None and wanted > cap:
+        rules.add(RequestRule.MAX_TOKENS_CAPPED)
+        wanted = cap
     return wanted
 
 

@@ -22,6 +22,9 @@ class RequestRule(StrEnum):
     # content blocks
     CITATIONS_DROPPED = "citations_dropped"
     IMAGE_AS_NOTE = "image_as_note"
+    IMAGE_URL_AS_NOTE = "image_url_as_note"
+    IMAGE_URL_FETCHED = "image_url_fetched"
+    IMAGE_REENCODED = "image_reencoded"
     DOCUMENT_AS_TEXT = "document_as_text"
     DOCUMENT_AS_NOTE = "document_as_note"
     SEARCH_RESULT_AS_TEXT = "search_result_as_text"
@@ -61,6 +64,7 @@ class RequestRule(StrEnum):
     THINKING_DISABLED_AS_LOW_EFFORT = "thinking_disabled_as_low_effort"
     # parameters
     MAX_TOKENS_CLAMPED = "max_tokens_clamped"
+    MAX_TOKENS_CAPPED = "max_tokens_capped"
     MAX_TOKENS_FILLED = "max_tokens_filled"
     SAMPLING_DROPPED = "sampling_dropped"
     EFFORT_DROPPED = "effort_dropped"

@@ -20,6 +20,7 @@ class ModelTraits(msgspec.Struct, frozen=True, kw_only=True):
     takes_sampling: ``temperature``, ``top_p``, ``top_k`` are understood (refused by adaptive-only models).
     takes_cache_control / takes_images / takes_documents: the content part is understood.
     context_tokens, max_output_tokens: limits; None = not known, nothing is clamped.
+    max_tokens_cap: the person's own limit of ``max_tokens``, None where there is none.
     """
 
     family: str = "claude"
@@ -33,3 +34,4 @@ class ModelTraits(msgspec.Struct, frozen=True, kw_only=True):
     takes_documents: bool = True
     context_tokens: int | None = None
     max_output_tokens: int | None = None
+    max_tokens_cap: int | None = None

@@ -1,0 +1,256 @@
+"""What a provider's limits make of a request: its size, its images' addresses, its ``max_tokens``.
+
+    chat route    transformers -> `Payloads.chat` -> repairs -> `Payloads.fitted_chat` -> bytes to send
+    native route  sanitised body -> `Payloads.native` -> bytes to send
+
+A request within the limits goes through untouched, at the price of a few comparisons. In a larger one images
+are made smaller, the gentlest step for all of them first; among equals those of earlier messages before those
+of the newest, which the person is asking about, and large ones before small ones. What was made smaller once
+stays so in later turns, because a prompt whose beginning changes is not found in the cache. When that is not
+enough the request is refused, in words that say what to take out of the conversation.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from ccr.gateway.too_large import Part, too_large
+from ccr.protocol.images import (
+    Attachment,
+    InlineImage,
+    attachments_in_chat,
+    attachments_in_messages,
+    attachments_in_request,
+    chat_with,
+    may_have_remote_sources,
+    messages_with,
+    note_for,
+    remote_images_in_chat,
+)
+from ccr.protocol.openai import encode_chat_request
+from ccr.protocol.repair_options import with_max_tokens_at_most
+from ccr.protocol.request_rules import RequestRule
+from ccr.upstream.images.cache import BoundedCache
+from ccr.upstream.images.fetch import ImageFetcher
+from ccr.upstream.images.pillow import STEPS, Reencoder, Step, is_installed
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ccr.gateway.limits import Limits
+    from ccr.gateway.record import Record
+    from ccr.gateway.routes import Route
+    from ccr.protocol.anthropic import MessagesRequest
+    from ccr.protocol.images import Place, Replacements
+    from ccr.protocol.openai import ChatRequest
+
+MAX_HELD_BYTES: Final = 16 * 1024 * 1024
+"""Images made smaller that are remembered: those of some conversations at once."""
+TAKES_NO_URLS: Final = "the endpoint takes no addresses"
+
+
+class Reencode(Protocol):
+    """How an image is made smaller."""
+
+    async def at(self, step: Step, data: str) -> InlineImage | str:
+        """Return the image (given in base64) at this step, or why there is none."""
+
+
+class Fetch(Protocol):
+    """How images are fetched."""
+
+    async def fetch(self, urls: Iterable[str]) -> dict[str, InlineImage | str]:
+        """Return for each address its image, or why there is none."""
+
+
+class _Smaller(NamedTuple):
+    """An image made smaller. step: how far it has been gone; image: None while that brought nothing."""
+
+    step: int
+    image: InlineImage | None
+
+
+class Payloads:
+    """Brings the requests of all routes within their limits."""
+
+    def __init__(
+        self,
+        *,
+        logger: logging.Logger,
+        reencode: Reencode | None = None,
+        fetch: Fetch | None = None,
+        has_pillow: Callable[[], bool] = is_installed,
+    ) -> None:
+        self._logger = logger
+        self._reencode = reencode or Reencoder()
+        self._fetch = fetch or ImageFetcher()
+        self._has_pillow = has_pillow
+        self._smaller: BoundedCache[bytes, _Smaller] = BoundedCache(MAX_HELD_BYTES)
+
+    # -- the two routes ---------------------------------------------------------------------------------
+
+    async def chat(self, chat: ChatRequest, route: Route, record: Record) -> ChatRequest:
+        """Return a chat request with what its images' addresses stand for, and no more ``max_tokens``."""
+        limits = route.limits
+        if limits.max_tokens is not None:
+            capped = with_max_tokens_at_most(chat, limits.max_tokens)
+            if capped is not chat:
+                _note(record, RequestRule.MAX_TOKENS_CAPPED)
+                chat = capped
+        if limits.takes_urls and not limits.fetches_images:
+            return chat
+        remote = remote_images_in_chat(chat)
+        return chat_with(chat, await self._images_of(remote, limits, record)) if remote else chat
+
+    async def fitted_chat(
+        self, chat: ChatRequest, route: Route, record: Record, request: MessagesRequest | None
+    ) -> tuple[ChatRequest, bytes]:
+        """Return a chat request that is within the limit, and its bytes.
+
+        request: the client's own, None when that was a chat request: it says where the client finds what is
+        too large. Raises ApiError (400) when the request cannot be made to fit.
+        """
+        body = encode_chat_request(chat)
+        max_bytes = route.limits.max_bytes
+        if max_bytes is None or len(body) <= max_bytes:
+            return chat, body
+        attachments = attachments_in_chat(chat)
+        given = attachments if request is None else attachments_in_request(request)
+        smaller = await self._fitting(attachments, given, len(body), route, record)
+        chat = chat_with(chat, smaller)
+        return chat, encode_chat_request(chat)
+
+    async def native(self, body: bytes, route: Route, record: Record, client_body: bytes) -> bytes:
+        """Return the body of a sanitised Messages request that is within the limits.
+
+        client_body: as the client sent it. Raises ApiError (400) when it cannot be made to fit.
+        """
+        limits = route.limits
+        if (limits.fetches_images or not limits.takes_urls) and may_have_remote_sources(body):
+            remote = [each for each in attachments_in_messages(body) if each.url]
+            if remote:
+                body = messages_with(body, await self._images_of(remote, limits, record))
+        if limits.max_bytes is None or len(body) <= limits.max_bytes:
+            return body
+        attachments = attachments_in_messages(body)
+        given = attachments_in_messages(client_body)
+        return messages_with(body, await self._fitting(attachments, given, len(body), route, record))
+
+    # -- addresses --------------------------------------------------------------------------------------
+
+    async def _images_of(self, remote: list[Attachment], limits: Limits, record: Record) -> Replacements:
+        """Return what the addresses stand for: images that were fetched, and notes for all else."""
+        images: dict[str, InlineImage | str] = {}
+        if limits.fetches_images:
+            images = await self._fetch.fetch(each.url for each in remote if each.kind == "image")
+        replacements: dict[Place, InlineImage | str] = {}
+        for each in remote:
+            image = images.get(each.url, TAKES_NO_URLS)
+            if isinstance(image, InlineImage):
+                _note(record, RequestRule.IMAGE_URL_FETCHED)
+                replacements[each.place] = image
+            elif each.kind == "image":
+                _note(record, RequestRule.IMAGE_URL_AS_NOTE)
+                replacements[each.place] = note_for(each, image)
+            elif not limits.takes_urls:
+                _note(record, RequestRule.DOCUMENT_AS_NOTE)
+                replacements[each.place] = note_for(each, image)
+        return replacements
+
+    # -- size -------------------------------------------------------------------------------------------
+
+    async def _fitting(
+        self,
+        attachments: list[Attachment],
+        given: list[Attachment],
+        size_bytes: int,
+        route: Route,
+        record: Record,
+    ) -> Replacements:
+        """Return the images to send in place of others, so that a request of this size fits."""
+        max_bytes = route.limits.max_bytes or 0
+        has_pillow = self._has_pillow()
+        smaller: dict[Place, InlineImage] = {}
+        if has_pillow and size_bytes - sum(len(each.data) for each in attachments) <= max_bytes:
+            smaller = await self._made_smaller(_in_order(attachments), size_bytes - max_bytes)
+        fitted_bytes = size_bytes - _saved_bytes(attachments, smaller)
+        if smaller:
+            _note(record, RequestRule.IMAGE_REENCODED)
+            self._log(route, record, len(smaller), size_bytes, fitted_bytes)
+        if fitted_bytes > max_bytes:
+            sent = {each.data: len(smaller.get(each.place, each).data) for each in attachments}
+            raise too_large(
+                provider=route.provider.name,
+                max_bytes=max_bytes,
+                size_bytes=fitted_bytes,
+                parts=[Part(each, sent.get(each.data, 0)) for each in given if each.data],
+                is_smaller=bool(smaller),
+                has_pillow=has_pillow,
+            )
+        return smaller
+
+    async def _made_smaller(self, images: list[Attachment], excess_bytes: int) -> dict[Place, InlineImage]:
+        """Return smaller images for some, as few steps as save ``excess_bytes``; else the smallest of all."""
+        digests = {each.place: blake2b(each.data.encode(), digest_size=16).digest() for each in images}
+        smaller: dict[Place, InlineImage] = {}
+        for place, digest in digests.items():
+            known = self._smaller.get(digest)
+            if known is not None and known.image is not None:
+                smaller[place] = known.image
+        for number, step in enumerate(STEPS):
+            for each in images:
+                if _saved_bytes(images, smaller) >= excess_bytes:
+                    return smaller
+                image = await self._one_smaller(each.data, digests[each.place], number, step)
+                if image is not None:
+                    smaller[each.place] = image
+        return smaller
+
+    async def _one_smaller(self, data: str, digest: bytes, number: int, step: Step) -> InlineImage | None:
+        """Return the smallest image up to this step, None while there is none smaller than the original."""
+        known = self._smaller.get(digest) or _Smaller(-1, None)
+        if known.step >= number:
+            return known.image
+        image = await self._reencode.at(step, data)
+        if isinstance(image, str):
+            known = _Smaller(len(STEPS), known.image)  # no other step will do better
+        else:
+            held_bytes = len(data if known.image is None else known.image.data)
+            known = _Smaller(number, image if len(image.data) < held_bytes else known.image)
+        self._smaller.put(digest, known, len(known.image.data) if known.image is not None else 0)
+        return known.image
+
+    def _log(self, route: Route, record: Record, count: int, size_bytes: int, fitted_bytes: int) -> None:
+        fields = {
+            "request_id": record.client.request_id,
+            "provider": route.provider.name,
+            "upstream_model": route.model,
+            "images": count,
+            "bytes": size_bytes,
+            "fitted_bytes": fitted_bytes,
+            "max_bytes": route.limits.max_bytes,
+        }
+        self._logger.info("images made smaller", extra={"fields": fields})
+
+
+def _in_order(attachments: list[Attachment]) -> list[Attachment]:
+    """Return the images in the order in which they are made smaller."""
+    images = [each for each in attachments if each.kind == "image" and each.data]
+    newest = max((each.place[0] for each in images), default=0)
+    return sorted(images, key=lambda each: (each.place[0] == newest, -len(each.data), each.place))
+
+
+def _saved_bytes(attachments: list[Attachment], smaller: Mapping[Place, InlineImage]) -> int:
+    """Return by how much a request shrinks with these images."""
+    return sum(
+        len(each.data) + len(each.media_type) - len(image.data) - len(image.media_type)
+        for each in attachments
+        if (image := smaller.get(each.place)) is not None
+    )
+
+
+def _note(record: Record, rule: RequestRule) -> None:
+    if rule not in record.rules:
+        record.rules += (rule.value,)
