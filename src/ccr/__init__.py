@@ -1,4 +1,4 @@
-"""ccr: Claude Code on Databricks-hosted Claude models, and on other providers, as if it talked to Anthropic."""
+"""ccr: Claude Code on Claude models hosted by Databricks, and on others, as if it talked to Anthropic."""
 
 __version__ = "0.1.0"
 
