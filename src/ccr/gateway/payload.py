@@ -148,14 +148,15 @@ class Payloads:
         replacements: dict[Place, InlineImage | str] = {}
         for each in remote:
             image = images.get(each.url, TAKES_NO_URLS)
-            if isinstance(image, InlineImage):
+            if each.kind == "document":
+                if not limits.takes_urls:
+                    _note(record, RequestRule.DOCUMENT_AS_NOTE)
+                    replacements[each.place] = note_for(each, TAKES_NO_URLS)
+            elif isinstance(image, InlineImage):
                 _note(record, RequestRule.IMAGE_URL_FETCHED)
                 replacements[each.place] = image
-            elif each.kind == "image":
+            else:
                 _note(record, RequestRule.IMAGE_URL_AS_NOTE)
-                replacements[each.place] = note_for(each, image)
-            elif not limits.takes_urls:
-                _note(record, RequestRule.DOCUMENT_AS_NOTE)
                 replacements[each.place] = note_for(each, image)
         return replacements
 
