@@ -12,7 +12,7 @@ RUN_TIME_BUDGET = 18
 FLOORS = {"aiohttp": (3, 14, 1)}
 FORBIDDEN = re.compile(
     r"://[a-z.]*registry[.]|://[^ ]*/simple/|\"resolved\": *\"http|^--(?:extra-)?index-url|/pyenv/|"
-    + re.escape(str(ROOT.parent) + "/")
+    + re.escape(str(ROOT))
 )
 
 
