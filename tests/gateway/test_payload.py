@@ -10,6 +10,7 @@ import pytest
 from ccr.errors import ApiError
 from ccr.protocol.anthropic import decode_messages_request
 from ccr.protocol.chat_from_messages import chat_request_from_messages
+from ccr.protocol.native_request import NativeConversion
 from ccr.protocol.openai import ChatRequest, decode_chat_request, encode_chat_request
 from ccr.protocol.traits import ModelTraits
 from tests.gateway.payloads import Around, new_record, route_with
@@ -36,6 +37,10 @@ def images_in(chat: ChatRequest) -> list[str]:
     """Return the first characters of each image: its letter, and the quality of the step that made it."""
     contents: list[Any] = [message["content"] for message in chat["messages"]]
     return [content[1]["image_url"]["url"].partition("base64,")[2][:3] for content in contents]
+
+
+def sanitised(body: bytes, *, has_attachments: bool = True) -> NativeConversion:
+    return NativeConversion(body, (), False, has_attachments)
 
 
 def url_part(url: str) -> dict[str, Any]:
@@ -156,7 +161,7 @@ async def test_both_routes_refuse_in_the_clients_own_terms(has_pillow: bool) -> 
     with pytest.raises(ApiError) as on_chat:
         await around.payloads().fitted_chat(chat, route, new_record(), request)
     with pytest.raises(ApiError) as on_native:
-        await around.payloads().native(CLIENT, route, new_record(), CLIENT)
+        await around.payloads().native(sanitised(CLIENT), route, new_record(), CLIENT)
     for caught in (on_chat, on_native):
         message = caught.value.message
         assert (caught.value.status, caught.value.should_retry) == (400, False)
@@ -189,14 +194,17 @@ async def test_the_native_route() -> None:
     payloads = around.payloads()
     route = route_with(max_payload_bytes=3800)
     record = new_record()
-    sent = await payloads.native(CLIENT, route, record, CLIENT)
+    sent = await payloads.native(sanitised(CLIENT), route, record, CLIENT)
     source = json.loads(sent)["messages"][2]["content"][0]["content"][0]["source"]
     assert (source["media_type"], source["data"][:3]) == ("image/jpeg", "A85")
     assert record.rules == CHAT_RULE
-    assert await payloads.native(CLIENT, route, new_record(), CLIENT) == sent
+    assert await payloads.native(sanitised(CLIENT), route, new_record(), CLIENT) == sent
     assert len(around.reencode.asked) == 1
-    assert await payloads.native(CLIENT, route_with(), new_record(), CLIENT) is CLIENT
-    assert await payloads.native(CLIENT, route_with(max_payload_bytes=10**6), new_record(), CLIENT) is CLIENT
+    assert await payloads.native(sanitised(CLIENT), route_with(), new_record(), CLIENT) is CLIENT
+    assert (
+        await payloads.native(sanitised(CLIENT), route_with(max_payload_bytes=10**6), new_record(), CLIENT)
+        is CLIENT
+    )
 
 
 # -- addresses --------------------------------------------------------------------------------------------
@@ -268,16 +276,22 @@ async def test_addresses_on_the_native_route(
     around = Around()
     record = new_record()
     body = native_body("image", "document")
-    sent = await around.payloads().native(body, route, record, body)
+    sent = await around.payloads().native(sanitised(body), route, record, body)
     blocks = json.loads(sent)["messages"][0]["content"]
     assert [block["type"] for block in blocks] == types
     assert (record.rules, around.fetch.asked) == (rules, asked)
     assert (sent is body) is (not rules)
 
 
+async def test_a_request_without_images_is_not_looked_through() -> None:
+    body = native_body("image")
+    sent = sanitised(body, has_attachments=False)
+    assert await Around().payloads().native(sent, route_with(), new_record(), body) is body
+
+
 async def test_what_only_looks_like_an_address_is_left_alone() -> None:
     body = b'{"messages":[{"role":"user","content":[{"type":"tool_use","input":{"type":"url"}}]}]}'
-    assert await Around().payloads().native(body, route_with(), new_record(), body) is body
+    assert await Around().payloads().native(sanitised(body), route_with(), new_record(), body) is body
 
 
 # -- max_tokens -------------------------------------------------------------------------------------------

@@ -404,3 +404,17 @@ def test_the_strict_endpoint_takes_what_the_newest_client_sends() -> None:
     assert refusal is None, refusal
     assert [tool["name"] for tool in result.body["tools"]] == ["ToolSearch", "Bash"]
     assert [message["role"] for message in result.messages] == ["user", "assistant", "user"]
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ({"type": "text", "text": "image"}, False),
+        ({"type": "image", "source": {"type": "url", "url": "https://x.test"}}, True),
+        ({"type": "document", "source": {}, "cache_control": {"type": "ephemeral"}}, True),
+        ({"type": "tool_result", "tool_use_id": "t", "content": [{"type": "image", "source": {}}]}, True),
+    ],
+)
+def test_whether_there_are_attachments(block: Json, expected: bool) -> None:
+    body = json.dumps(with_messages({"role": "user", "content": [block]})).encode()
+    assert sanitized_request(body, model="m", traits=BUDGET).has_attachments is expected

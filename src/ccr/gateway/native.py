@@ -88,7 +88,7 @@ class Native:
         record.api = "anthropic"
         record.rules = sent.rules
         record.is_stream = sent.stream
-        data = await self._payloads.native(sent.body, route, record, body)
+        data = await self._payloads.native(sent, route, record, body)
         headers = native_headers(record.client.betas)
         answer = await self._upstream.open(
             route.provider,

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ccr.gateway.routes import Route
     from ccr.protocol.anthropic import MessagesRequest
     from ccr.protocol.images import Place, Replacements
+    from ccr.protocol.native_request import NativeConversion
     from ccr.protocol.openai import ChatRequest
 
 MAX_HELD_BYTES: Final = 16 * 1024 * 1024
@@ -122,13 +123,14 @@ class Payloads:
         chat = chat_with(chat, smaller)
         return chat, encode_chat_request(chat)
 
-    async def native(self, body: bytes, route: Route, record: Record, client_body: bytes) -> bytes:
+    async def native(self, sent: NativeConversion, route: Route, record: Record, client_body: bytes) -> bytes:
         """Return the body of a sanitised Messages request that is within the limits.
 
         client_body: as the client sent it. Raises ApiError (400) when it cannot be made to fit.
         """
-        limits = route.limits
-        if (limits.fetches_images or not limits.takes_urls) and may_have_remote_sources(body):
+        limits, body = route.limits, sent.body
+        is_asked = sent.has_attachments and (limits.fetches_images or not limits.takes_urls)
+        if is_asked and may_have_remote_sources(body):
             remote = [each for each in attachments_in_messages(body) if each.url]
             if remote:
                 body = messages_with(body, await self._images_of(remote, limits, record))

@@ -162,7 +162,7 @@ def attachments_in_messages(body: bytes) -> list[Attachment]:
 def may_have_remote_sources(body: bytes) -> bool:
     """Tell at a glance whether the body of a Messages request may name a source by its address.
 
-    That is ``"type": "url"``; inside texts the quotes are escaped. A body of 120 KB takes some 20 µs.
+    That is ``"type": "url"``; inside texts the quotes are escaped. A body of 1 MB takes half a millisecond.
     """
     at = body.find(_QUOTED_URL)
     while at >= 0:

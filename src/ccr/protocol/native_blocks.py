@@ -36,6 +36,7 @@ TOOL_RESULT: Final = b'"tool_result"'
 THINKING_TYPES: Final = frozenset({b'"thinking"', b'"redacted_thinking"'})
 _IMAGE: Final = b'"image"'
 _DOCUMENT: Final = b'"document"'
+_ATTACHMENTS: Final = frozenset({_IMAGE, _DOCUMENT})
 
 _KEYS: Final[dict[bytes, frozenset[str]]] = {
     TEXT: frozenset({"type", "text", "citations", "cache_control"}),
@@ -90,9 +91,13 @@ def is_blank_json(value: Raw | None, *path: object) -> bool:
 
 
 class BlockSanitizer:
-    """Sanitises content blocks for one model, and notes the rules it applied."""
+    """Sanitises content blocks for one model, and notes the rules it applied.
+
+    has_attachments: there was an image or a document among them.
+    """
 
     def __init__(self, traits: ModelTraits, rules: NativeRules) -> None:
+        self.has_attachments = False
         self._rules = rules
         self._takes_cache_control = traits.takes_cache_control
         self._traits = traits
@@ -124,6 +129,8 @@ class BlockSanitizer:
     def _is_plain(self, block: JsonObject) -> bool:
         """Tell at a glance that nothing has to be done: known keys, no breakpoint, a visible text."""
         kind = block_type(block)
+        if kind in _ATTACHMENTS:
+            self.has_attachments = True
         keys = self._keys.get(kind)
         if keys is None or not keys.issuperset(block) or "cache_control" in block:
             return False

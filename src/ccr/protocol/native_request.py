@@ -55,11 +55,13 @@ class NativeConversion(NamedTuple):
     """A request for the native endpoint.
 
     rules: names of the rules applied, each once. stream: whether the client asked for a stream.
+    has_attachments: there are images or documents in it, or were.
     """
 
     body: bytes
     rules: tuple[str, ...]
     stream: bool
+    has_attachments: bool
 
 
 class NativeRequest(NamedTuple):
@@ -118,7 +120,7 @@ def sanitized(given: NativeRequest, *, model: str, traits: ModelTraits) -> Nativ
         **options.changes,
     }
     data = encode({key: value for key, value in sent.items() if value is not None})
-    return NativeConversion(data, rules.names(), bool(request.stream))
+    return NativeConversion(data, rules.names(), bool(request.stream), sanitizer.has_attachments)
 
 
 def beta_header(value: str | None) -> str | None:
