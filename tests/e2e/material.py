@@ -6,13 +6,14 @@ import struct
 import zlib
 
 
-def png(width: int = 8, height: int = 8) -> bytes:
-    """A red picture."""
+def png(width: int = 8, height: int = 8, pixels: bytes | None = None) -> bytes:
+    """A picture of ``pixels`` (three bytes each), by default a red one."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = b"".join(b"\0" + b"\xff\x00\x00" * width for _ in range(height))
+    pixels = pixels or b"\xff\x00\x00" * width * height
+    rows = b"".join(b"\0" + pixels[at : at + 3 * width] for at in range(0, len(pixels), 3 * width))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body

@@ -10,6 +10,7 @@ import pytest
 from ccr.errors import ApiError
 from ccr.protocol.anthropic import decode_messages_request
 from ccr.protocol.chat_from_messages import chat_request_from_messages
+from ccr.protocol.compaction import INSTRUCTION
 from ccr.protocol.native_request import NativeConversion
 from ccr.protocol.openai import ChatRequest, decode_chat_request, encode_chat_request
 from ccr.protocol.traits import ModelTraits
@@ -168,6 +169,27 @@ async def test_both_routes_refuse_in_the_clients_own_terms(has_pillow: bool) -> 
         assert f"{PDF_SAID}; {IMAGE_SAID}" in message
         assert ("although" in message, "pip install" in message) == (has_pillow, not has_pillow)
     assert bool(around.reencode.asked) is has_pillow
+
+
+async def test_a_summary_of_too_much_is_asked_for_again_without_images() -> None:
+    body = json.loads(CLIENT)
+    body["messages"][-1]["content"].append({"type": "text", "text": f"{INSTRUCTION} Sum up."})
+    client = json.dumps(body).encode()
+    with pytest.raises(ApiError, match="prompt is too long"):
+        await (
+            Around()
+            .payloads()
+            .native(sanitised(client), route_with(max_payload_bytes=1500), new_record(), client)
+        )
+
+
+async def test_a_request_that_only_the_native_route_understands_is_refused_in_its_own_places() -> None:
+    with pytest.raises(ApiError, match=r"message 3 \(messages\.2\.content\.1\)"):
+        await (
+            Around()
+            .payloads()
+            .native(sanitised(CLIENT), route_with(max_payload_bytes=1500), new_record(), b"{}")
+        )
 
 
 async def test_an_openai_client_is_told_its_own_places() -> None:

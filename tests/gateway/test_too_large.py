@@ -26,7 +26,7 @@ IMAGE_SAID = "an image of 1.1 MB in a tool's result in message 7 (messages.6.con
 
 
 def said(parts: list[Part], *, size_bytes: int = 5_600_000, **changes: Any) -> str:
-    flags = {"is_smaller": False, "has_pillow": True, **changes}
+    flags = {"is_smaller": False, "has_pillow": True, "is_compaction": False, **changes}
     error = too_large(provider="dbx", max_bytes=4_000_000, size_bytes=size_bytes, parts=parts, **flags)
     assert (error.status, error.error_type) == (400, "invalid_request_error")
     assert error.should_retry is False
@@ -47,14 +47,18 @@ def test_pillow_is_named_where_it_would_help() -> None:
     assert INSTALL not in said([PDF], has_pillow=False)
 
 
-def test_texts_that_are_too_large_alone_make_the_client_compact() -> None:
+@pytest.mark.parametrize(("parts", "is_compaction"), [([IMAGE], False), ([IMAGE, PDF], True)])
+def test_texts_that_are_too_large_alone_make_the_client_compact(
+    parts: list[Part], is_compaction: bool
+) -> None:
     error = too_large(
         provider="dbx",
         max_bytes=4_000_000,
         size_bytes=5_600_000,
-        parts=[IMAGE],
+        parts=parts,
         is_smaller=False,
         has_pillow=False,
+        is_compaction=is_compaction,
     )
     assert error.message == "prompt is too long: 5.6 MB in one request, and dbx takes 4.0 MB"
     assert (error.status, error.should_retry) == (400, None)

@@ -15,7 +15,10 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from ccr.errors import RequestError
 from ccr.gateway.too_large import Part, too_large
+from ccr.protocol.anthropic import decode_messages_request
+from ccr.protocol.compaction import is_compaction
 from ccr.protocol.images import (
     Attachment,
     InlineImage,
@@ -118,8 +121,7 @@ class Payloads:
         if max_bytes is None or len(body) <= max_bytes:
             return chat, body
         attachments = attachments_in_chat(chat)
-        given = attachments if request is None else attachments_in_request(request)
-        smaller = await self._fitting(attachments, given, len(body), route, record)
+        smaller = await self._fitting(attachments, lambda: request, len(body), route, record)
         chat = chat_with(chat, smaller)
         return chat, encode_chat_request(chat)
 
@@ -137,8 +139,8 @@ class Payloads:
         if limits.max_bytes is None or len(body) <= limits.max_bytes:
             return body
         attachments = attachments_in_messages(body)
-        given = attachments_in_messages(client_body)
-        return messages_with(body, await self._fitting(attachments, given, len(body), route, record))
+        smaller = await self._fitting(attachments, lambda: _decoded(client_body), len(body), route, record)
+        return messages_with(body, smaller)
 
     # -- addresses --------------------------------------------------------------------------------------
 
@@ -167,12 +169,15 @@ class Payloads:
     async def _fitting(
         self,
         attachments: list[Attachment],
-        given: list[Attachment],
+        request: Callable[[], MessagesRequest | None],
         size_bytes: int,
         route: Route,
         record: Record,
     ) -> Replacements:
-        """Return the images to send in place of others, so that a request of this size fits."""
+        """Return the images to send in place of others, so that a request of this size fits.
+
+        request: gives the client's own, None where there is none in this format.
+        """
         max_bytes = route.limits.max_bytes or 0
         has_pillow = self._has_pillow()
         smaller: dict[Place, InlineImage] = {}
@@ -183,14 +188,17 @@ class Payloads:
             _note(record, RequestRule.IMAGE_REENCODED)
             self._log(route, record, len(smaller), size_bytes, fitted_bytes)
         if fitted_bytes > max_bytes:
+            given = request()
+            theirs = attachments if given is None else attachments_in_request(given)
             sent = {each.data: len(smaller.get(each.place, each).data) for each in attachments}
             raise too_large(
                 provider=route.provider.name,
                 max_bytes=max_bytes,
                 size_bytes=fitted_bytes,
-                parts=[Part(each, sent.get(each.data, 0)) for each in given if each.data],
+                parts=[Part(each, sent.get(each.data, 0)) for each in theirs if each.data],
                 is_smaller=bool(smaller),
                 has_pillow=has_pillow,
+                is_compaction=given is not None and is_compaction(given),
             )
         return smaller
 
@@ -236,6 +244,13 @@ class Payloads:
             "max_bytes": route.limits.max_bytes,
         }
         self._logger.info("images made smaller", extra={"fields": fields})
+
+
+def _decoded(client_body: bytes) -> MessagesRequest | None:
+    try:
+        return decode_messages_request(client_body)
+    except RequestError:
+        return None  # the native endpoint may take what the translation would not
 
 
 def _in_order(attachments: list[Attachment]) -> list[Attachment]:

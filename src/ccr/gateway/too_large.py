@@ -1,7 +1,9 @@
 """What the client is told of a request that is larger than its provider takes: what to take out of it. Pure.
 
 A 413 would be shown as the client's own sentence about 32 MB (claude-code-client.md §3), hence a 400. When
-even the texts are too much no image need go: then the words are those that make the client compact.
+even the texts are too much no image need go: then the words are those that make the client compact. The
+request for that is as large as the conversation; the same words make the client repeat it without its images
+and documents (observed with 2.1), so that ``/compact`` is a way out in either case.
 """
 
 from __future__ import annotations
@@ -35,12 +37,14 @@ def too_large(
     parts: Sequence[Part],
     is_smaller: bool,
     has_pillow: bool,
+    is_compaction: bool,
 ) -> ApiError:
     """Return the error for a request of ``size_bytes``.
 
-    is_smaller: its images have been made smaller already. has_pillow: ccr can do that.
+    is_smaller: its images have been made smaller already. has_pillow: ccr can do that. is_compaction: it asks
+    for a summary of the conversation.
     """
-    if size_bytes - sum(part.size_bytes for part in parts) > max_bytes:
+    if is_compaction or size_bytes - sum(part.size_bytes for part in parts) > max_bytes:
         said = f"{_mb(size_bytes)} in one request, and {provider} takes {_mb(max_bytes)}"
         return ApiError(400, f"prompt is too long: {said}")
     largest = sorted(parts, key=lambda part: -part.size_bytes)[:NAMED_PARTS]
