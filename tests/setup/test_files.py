@@ -137,6 +137,14 @@ def test_the_native_route() -> None:
     assert "transformer" not in provider
 
 
+def test_an_old_word_for_the_route_does_not_stay_beside_a_new_url() -> None:
+    old = {"Providers": [{"name": "databricks", "api": "chat", "max_tokens": 9}]}
+    entry = Entry("databricks", "https://adb-1.azuredatabricks.net", ("m",), {}, api="anthropic")
+    (provider,) = document_with(old, entry)["Providers"]
+    assert "api" not in provider
+    assert provider["max_tokens"] == 9
+
+
 def test_secrets_are_masked() -> None:
     value: Any = {
         "APIKEY": "abc",

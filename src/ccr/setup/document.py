@@ -99,7 +99,8 @@ def masked(value: Any, key: str = "") -> Any:
 
 
 def _provider(old: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
-    kept = {key: value for key, value in old.items() if key not in IDENTITY_KEYS}
+    # `api` is written by the URL: an old word beside the new URL would be a contradiction.
+    kept = {key: value for key, value in old.items() if key not in (*IDENTITY_KEYS, "api")}
     provider = {
         "name": entry.name,
         "api_base_url": entry.base_url,
