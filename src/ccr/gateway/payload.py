@@ -4,18 +4,16 @@
     native route  sanitised body -> `Payloads.native` -> bytes to send
 
 A request within the limits goes through untouched, at the price of a few comparisons. In a larger one images
-are made smaller, the gentlest step for all of them first; among equals those of earlier messages before those
-of the newest, which the person is asking about, and large ones before small ones. What was made smaller once
-stays so in later turns, because a prompt whose beginning changes is not found in the cache. When that is not
-enough the request is refused, in words that say what to take out of the conversation.
+are made smaller (shrinking.py). When that is not enough the request is refused, in words that say what to
+take out of the conversation (too_large.py).
 """
 
 from __future__ import annotations
 
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ccr.errors import RequestError
+from ccr.gateway.shrinking import Reencode, Shrinking, saved_bytes
 from ccr.gateway.too_large import Part, too_large
 from ccr.protocol.anthropic import decode_messages_request
 from ccr.protocol.compaction import is_compaction
@@ -34,13 +32,12 @@ from ccr.protocol.images import (
 from ccr.protocol.openai import encode_chat_request
 from ccr.protocol.repair_options import with_max_tokens_at_most
 from ccr.protocol.request_rules import RequestRule
-from ccr.upstream.images.cache import BoundedCache
 from ccr.upstream.images.fetch import ImageFetcher
-from ccr.upstream.images.pillow import STEPS, Reencoder, Step, is_installed
+from ccr.upstream.images.pillow import Reencoder, is_installed
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from ccr.gateway.limits import Limits
     from ccr.gateway.record import Record
@@ -50,16 +47,7 @@ if TYPE_CHECKING:
     from ccr.protocol.native_request import NativeConversion
     from ccr.protocol.openai import ChatRequest
 
-MAX_HELD_BYTES: Final = 16 * 1024 * 1024
-"""Images made smaller that are remembered: those of some conversations at once."""
 TAKES_NO_URLS: Final = "the endpoint takes no addresses"
-
-
-class Reencode(Protocol):
-    """How an image is made smaller."""
-
-    async def at(self, step: Step, data: str) -> InlineImage | str:
-        """Return the image (given in base64) at this step, or why there is none."""
 
 
 class Fetch(Protocol):
@@ -67,13 +55,6 @@ class Fetch(Protocol):
 
     async def fetch(self, urls: Iterable[str]) -> dict[str, InlineImage | str]:
         """Return for each address its image, or why there is none."""
-
-
-class _Smaller(NamedTuple):
-    """An image made smaller. step: how far it has been gone; image: None while that brought nothing."""
-
-    step: int
-    image: InlineImage | None
 
 
 class Payloads:
@@ -88,10 +69,9 @@ class Payloads:
         has_pillow: Callable[[], bool] = is_installed,
     ) -> None:
         self._logger = logger
-        self._reencode = reencode or Reencoder()
         self._fetch = fetch or ImageFetcher()
         self._has_pillow = has_pillow
-        self._smaller: BoundedCache[bytes, _Smaller] = BoundedCache(MAX_HELD_BYTES)
+        self._shrinking = Shrinking(reencode or Reencoder())
 
     # -- the two routes ---------------------------------------------------------------------------------
 
@@ -182,8 +162,8 @@ class Payloads:
         has_pillow = self._has_pillow()
         smaller: dict[Place, InlineImage] = {}
         if has_pillow and size_bytes - sum(len(each.data) for each in attachments) <= max_bytes:
-            smaller = await self._made_smaller(_in_order(attachments), size_bytes - max_bytes)
-        fitted_bytes = size_bytes - _saved_bytes(attachments, smaller)
+            smaller = await self._shrinking.smaller(attachments, size_bytes - max_bytes)
+        fitted_bytes = size_bytes - saved_bytes(attachments, smaller)
         if smaller:
             _note(record, RequestRule.IMAGE_REENCODED)
             self._log(route, record, len(smaller), size_bytes, fitted_bytes)
@@ -201,37 +181,6 @@ class Payloads:
                 is_compaction=given is not None and is_compaction(given),
             )
         return smaller
-
-    async def _made_smaller(self, images: list[Attachment], excess_bytes: int) -> dict[Place, InlineImage]:
-        """Return smaller images for some, as few steps as save ``excess_bytes``; else the smallest of all."""
-        digests = {each.place: blake2b(each.data.encode(), digest_size=16).digest() for each in images}
-        smaller: dict[Place, InlineImage] = {}
-        for place, digest in digests.items():
-            known = self._smaller.get(digest)
-            if known is not None and known.image is not None:
-                smaller[place] = known.image
-        for number, step in enumerate(STEPS):
-            for each in images:
-                if _saved_bytes(images, smaller) >= excess_bytes:
-                    return smaller
-                image = await self._one_smaller(each.data, digests[each.place], number, step)
-                if image is not None:
-                    smaller[each.place] = image
-        return smaller
-
-    async def _one_smaller(self, data: str, digest: bytes, number: int, step: Step) -> InlineImage | None:
-        """Return the smallest image up to this step, None while there is none smaller than the original."""
-        known = self._smaller.get(digest) or _Smaller(-1, None)
-        if known.step >= number:
-            return known.image
-        image = await self._reencode.at(step, data)
-        if isinstance(image, str):
-            known = _Smaller(len(STEPS), known.image)  # no other step will do better
-        else:
-            held_bytes = len(data if known.image is None else known.image.data)
-            known = _Smaller(number, image if len(image.data) < held_bytes else known.image)
-        self._smaller.put(digest, known, len(known.image.data) if known.image is not None else 0)
-        return known.image
 
     def _log(self, route: Route, record: Record, count: int, size_bytes: int, fitted_bytes: int) -> None:
         fields = {
@@ -251,22 +200,6 @@ def _decoded(client_body: bytes) -> MessagesRequest | None:
         return decode_messages_request(client_body)
     except RequestError:
         return None  # the native endpoint may take what the translation would not
-
-
-def _in_order(attachments: list[Attachment]) -> list[Attachment]:
-    """Return the images in the order in which they are made smaller."""
-    images = [each for each in attachments if each.kind == "image" and each.data]
-    newest = max((each.place[0] for each in images), default=0)
-    return sorted(images, key=lambda each: (each.place[0] == newest, -len(each.data), each.place))
-
-
-def _saved_bytes(attachments: list[Attachment], smaller: Mapping[Place, InlineImage]) -> int:
-    """Return by how much a request shrinks with these images."""
-    return sum(
-        len(each.data) + len(each.media_type) - len(image.data) - len(image.media_type)
-        for each in attachments
-        if (image := smaller.get(each.place)) is not None
-    )
 
 
 def _note(record: Record, rule: RequestRule) -> None:
