@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from ccr.errors import RequestError
+from ccr.protocol.tool_memory import MAX_ENTRY_BYTES, Memory
 
 ABSENT = Raw(b"")
 """Value of an opaque field that the client did not send; falsy."""
@@ -117,7 +118,7 @@ class MessagesRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     model: str
     messages: list[InputMessage]
     system: str | list[Block] | None = None
-    tools: list[Tool] | None = None
+    raw_tools: Raw = msgspec.field(default=ABSENT, name="tools")
     tool_choice: ToolChoice | None = None
     max_tokens: int | None = None
     thinking: Thinking | None = None
@@ -135,12 +136,19 @@ class MessagesRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     service_tier: Raw = ABSENT
     cache_control: Raw = ABSENT
 
+    @property
+    def tools(self) -> list[Tool] | None:
+        """The tools; not to be changed, since later requests share them. Raises RequestError."""
+        return tools_from_json(bytes(self.raw_tools)) if self.raw_tools else None
+
 
 class ExtendedMessagesRequest(MessagesRequest, gc=False, forbid_unknown_fields=False):
     """A request with top-level keys that this program does not know; their values are not kept."""
 
 
 _DECODER = msgspec.json.Decoder(MessagesRequest)
+_TOOLS_DECODER = msgspec.json.Decoder(list[Tool] | None)
+_TOOLS_SEEN: Memory[bytes, list[Tool]] = Memory()
 _EXTENDED_DECODER = msgspec.json.Decoder(ExtendedMessagesRequest)
 
 _EXPECTED = re.compile(r"Expected (?P<wanted>.+), got (?P<got>.+)")
@@ -166,10 +174,25 @@ def decode_messages_request(data: bytes) -> MessagesRequest:
     bad model name. Subtrees kept as Raw are checked for UTF-8 only when they are used (`checked_text`).
     """
     request = _decode(data)
+    if request.raw_tools:
+        tools_from_json(bytes(request.raw_tools))
     if not request.messages:
         raise RequestError("messages: at least one message is required")
     check_parameters(request)
     return request
+
+
+def tools_from_json(data: bytes) -> list[Tool] | None:
+    """Return the tools of a request's ``tools``. Raises RequestError (400) with the key path."""
+    tools = _TOOLS_SEEN.get(data)
+    if tools is None:
+        try:
+            tools = _TOOLS_DECODER.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise refusal_of_body(error, "tools") from None
+        if tools is not None and len(data) <= MAX_ENTRY_BYTES:
+            _TOOLS_SEEN.put(data, tools)
+    return tools
 
 
 def decode_count_request(data: bytes) -> MessagesRequest:

@@ -16,6 +16,7 @@ from ccr.errors import RequestError
 from ccr.protocol.anthropic import MessagesRequest, Tool, checked_text
 from ccr.protocol.chat_content import cache_mark
 from ccr.protocol.request_rules import RequestRule, Rules
+from ccr.protocol.tool_memory import Memory
 
 if TYPE_CHECKING:
     from ccr.protocol.openai import ChatFunction, ChatTool, NamedToolChoice
@@ -40,12 +41,30 @@ class ToolSet(NamedTuple):
     notes: list[str]
 
 
+_SETS_SEEN: Memory[tuple[list[Tool], ModelTraits], tuple[ToolSet, Rules]] = Memory()
+
+
 def tools_from_request(request: MessagesRequest, traits: ModelTraits, rules: Rules) -> ToolSet:
     """Return the function tools of a request. Raises RequestError on a schema that is no object."""
+    tools = request.tools
+    if not tools:
+        return ToolSet([], frozenset(), frozenset(), [])
+    seen = _SETS_SEEN.get((tools, traits))
+    if seen is None:
+        own_rules = Rules()
+        seen = (tool_set_from_tools(tools, traits, own_rules), own_rules)
+        _SETS_SEEN.put((tools, traits), seen)
+    tool_set, applied = seen
+    rules.add_all(applied)
+    return tool_set._replace(tools=[tool.copy() for tool in tool_set.tools])
+
+
+def tool_set_from_tools(listed: list[Tool], traits: ModelTraits, rules: Rules) -> ToolSet:
+    """Return the function tools of a list. Raises RequestError on a schema that is no object."""
     tools: dict[str, ChatTool] = {}
     dropped: list[str] = []
     server_tools: list[str] = []
-    for index, tool in enumerate(request.tools or ()):
+    for index, tool in enumerate(listed):
         if tool.is_server_tool:
             rules.add(RequestRule.SERVER_TOOLS_DROPPED)
             server_tools.append(tool.name or tool.type or "")

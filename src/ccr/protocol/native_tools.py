@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 from msgspec import Raw
 
-from ccr.protocol.anthropic import MessagesRequest, Tool, ToolChoice
-from ccr.protocol.chat_tools import PLACEHOLDER_TOOL, tools_from_request
+from ccr.protocol.anthropic import Tool, ToolChoice
+from ccr.protocol.chat_tools import PLACEHOLDER_TOOL, tool_set_from_tools
 from ccr.protocol.native_json import OPTIONAL_STRING, JsonObject, decoded, raw
 from ccr.protocol.request_rules import RequestRule
 
@@ -122,4 +122,4 @@ def _notes_on_hosted(hosted: list[Tool], traits: ModelTraits, rules: NativeRules
     """Return the note on tools that are not there, in the words of the chat route."""
     if not hosted:
         return []
-    return tools_from_request(MessagesRequest("", [], tools=hosted), traits, rules).notes
+    return tool_set_from_tools(hosted, traits, rules).notes

@@ -108,6 +108,10 @@ class Rules:
         """Note that a rule was applied."""
         self._names[rule.value] = None
 
+    def add_all(self, rules: Rules) -> None:
+        """Note the rules that were applied to a part of the request."""
+        self._names.update(rules._names)
+
     def names(self) -> tuple[str, ...]:
         """Return the names of the rules applied so far."""
         return tuple(self._names)
