@@ -101,7 +101,7 @@ class Gateway:
         record = self._recorder.begin(client, "messages", body)
         try:
             return await self._messages(body, record)
-        except BaseException as error:
+        except BaseException as error:  # a cancelled request leaves its record as well
             self._recorder.end(record, error)
             raise
 
@@ -110,7 +110,7 @@ class Gateway:
         record = self._recorder.begin(client, "chat_completions", body)
         try:
             return await self._chat_completions(body, record)
-        except BaseException as error:
+        except BaseException as error:  # a cancelled request leaves its record as well
             self._recorder.end(record, error)
             raise
 
