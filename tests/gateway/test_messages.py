@@ -523,7 +523,7 @@ async def test_the_chosen_model_has_its_own_endpoint() -> None:
 
 async def test_a_fault_of_ours_is_answered_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     async with raw_upstream(good_completion, good_stream) as raw, running(config_for(raw.url)) as service:
-        monkeypatch.setattr("ccr.gateway.gateway.message_from_chat", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr("ccr.gateway.chat_line.message_from_chat", lambda *_, **__: 1 / 0)
         answered = await post(service)
         assert answered.status == 500
         assert answered.headers["request-id"] in answered.json["error"]["message"]

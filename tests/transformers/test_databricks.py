@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccr.protocol.openai import ChatRequest, decode_chat_request, encode_chat_request
+from ccr.transformers.base import Context
 from ccr.transformers.databricks import (
     CacheMode,
     DatabricksCustom,
@@ -24,6 +25,7 @@ from ccr.transformers.databricks import (
 EPHEMERAL = {"type": "ephemeral"}
 LONG = {"type": "ephemeral", "ttl": "1h"}
 Json = dict[str, Any]
+CONTEXT = Context(provider="p", model="m")
 
 
 def chat(*messages: Json, **keys: object) -> ChatRequest:
@@ -188,7 +190,7 @@ CLIENT_REQUEST = {
 
 
 def test_all_steps_on_the_request_of_a_client() -> None:
-    result = DatabricksCustom({}).request(decode_chat_request(json.dumps(CLIENT_REQUEST).encode()))
+    result = DatabricksCustom({}).request(decode_chat_request(json.dumps(CLIENT_REQUEST).encode()), CONTEXT)
     assert json.loads(encode_chat_request(result)) == {
         "model": "m",
         "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
@@ -225,8 +227,8 @@ def test_twice_equals_once_and_the_argument_stays(messages: list[Json], tools: l
     given = chat(*messages, tools=tools, parallel_tool_calls=True)
     before = copy.deepcopy(given)
     step = DatabricksCustom({"cache_control": mode})
-    once = step.request(given)
-    assert step.request(once) == once
+    once = step.request(given, CONTEXT)
+    assert step.request(once, CONTEXT) == once
     assert given == before
     sent = json.dumps(once)
     assert "ttl" not in sent

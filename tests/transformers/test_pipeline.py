@@ -8,6 +8,7 @@ import pytest
 
 from ccr.config.model import Provider, Secret, Step
 from ccr.transformers import Pipeline, Transformer, build
+from ccr.transformers.base import Context
 from ccr.transformers.databricks import DatabricksCustom
 from ccr.transformers.openai import OpenAI
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 CHAT = cast(
     "ChatRequest", {"model": "m", "messages": [{"role": "user", "content": "a"}], "parallel_tool_calls": True}
 )
+
+CONTEXT = Context(provider="p", model="m")
 
 
 def provider(*steps: Step, **model_steps: tuple[Step, ...]) -> Provider:
@@ -30,7 +33,7 @@ class Appending(Transformer):
 
     name = "appending"
 
-    def request(self, chat: ChatRequest) -> ChatRequest:
+    def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
         changed = chat.copy()
         changed["model"] += self.options["text"]
         return changed
@@ -60,21 +63,21 @@ def test_options_reach_the_transformer() -> None:
 
 
 def test_openai_changes_nothing() -> None:
-    assert OpenAI({}).request(CHAT) is CHAT
+    assert OpenAI({}).request(CHAT, CONTEXT) is CHAT
 
 
 def test_steps_run_one_after_the_other() -> None:
-    result = Pipeline([appending("-1"), appending("-2")]).request(CHAT)
+    result = Pipeline([appending("-1"), appending("-2")]).request(CHAT, CONTEXT)
     assert result["model"] == "m-1-2"
     assert CHAT["model"] == "m"
-    assert Pipeline([]).request(CHAT) is CHAT
+    assert Pipeline([]).request(CHAT, CONTEXT) is CHAT
 
 
 def test_the_providers_steps_come_before_the_models_own() -> None:
     config = provider(Step(name="OpenAI"), Step(name="databricks-custom"), m=(Step(name="OpenAI"),))
     assert [step.name for step in Pipeline.of(config, "m").steps] == ["OpenAI", "databricks-custom", "OpenAI"]
     assert [step.name for step in Pipeline.of(config, "n").steps] == ["OpenAI", "databricks-custom"]
-    assert "parallel_tool_calls" not in Pipeline.of(config, "m").request(CHAT)
+    assert "parallel_tool_calls" not in Pipeline.of(config, "m").request(CHAT, CONTEXT)
 
 
 def test_a_step_that_cannot_be_built_stops_the_pipeline() -> None:

@@ -1,17 +1,62 @@
-"""What a transformer is: one step between the conversion and the upstream. Pure; knows no network."""
+"""What a transformer is: one step between the conversion and the upstream. Pure; knows no network.
+
+A request passes the steps of its route in order, its answer passes them in exact reverse::
+
+    request    -> step 1 -> step 2 -> upstream
+    answer     <- step 1 <- step 2 <- upstream
+
+Every hook takes a value and returns one; nothing that was handed in is changed. A step overrides the hooks
+it needs; what it leaves out costs nothing. Built-in steps use nothing but this interface.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ccr.protocol.openai import ChatRequest
 
+Chunk = dict[str, Any]
+"""One ``chat.completion.chunk``, decoded."""
+Completion = dict[str, Any]
+"""One whole ``chat.completion``, decoded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a step may know about the request it works on. model: as the provider calls it."""
+
+    provider: str
+    model: str
+    is_stream: bool = False
+    request_id: str = ""
+    session_id: str | None = None
+
+
+class Target(NamedTuple):
+    """Where a request goes. headers: beyond those every request has; None takes a header away."""
+
+    url: str
+    headers: Mapping[str, str | None]
+
+
+class ChunkStep:
+    """What a step does with one stream; made for each stream, so that it may remember what came before."""
+
+    def chunk(self, chunk: Chunk) -> Iterable[Chunk]:
+        """Return the chunks to pass on instead of ``chunk``: none, one or several."""
+        return (chunk,)
+
+    def end(self) -> Iterable[Chunk]:
+        """Return what is still to be passed on when the stream has ended well."""
+        return ()
+
 
 class Transformer:
-    """Base of all steps. Subclasses set ``name`` (the configured name) and override `request`.
+    """Base of all steps. Subclasses set ``name`` (the configured name) and override hooks.
 
     options: what the configuration gives the step. Raises ValueError with a sentence on options it cannot
     use.
@@ -22,10 +67,22 @@ class Transformer:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
-    def request(self, chat: ChatRequest) -> ChatRequest:
+    def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
         """Return the request to send instead of ``chat``, which stays as it is.
 
         ``chat`` comes from the conversion or, on the OpenAI route, from the client: then keys the client
         added are there too, and leaves may be ``msgspec.Raw``.
         """
         return chat
+
+    def target(self, target: Target, context: Context) -> Target:
+        """Return where the request goes, and with which headers, instead of ``target``."""
+        return target
+
+    def completion(self, completion: Completion, context: Context) -> Completion:
+        """Return the whole answer to pass on instead of ``completion``."""
+        return completion
+
+    def stream(self, context: Context) -> ChunkStep | None:
+        """Return what looks at the chunks of one stream, None when they pass as they are."""
+        return None

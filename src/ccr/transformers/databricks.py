@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ccr.protocol.openai import ChatMessage, ChatRequest, ContentPart
+    from ccr.transformers.base import Context
 
 CacheMode = Literal["keep", "strip"]
 
@@ -52,7 +53,7 @@ class DatabricksCustom(Transformer):
             raise ValueError('databricks-custom: option cache_control must be "keep" or "strip"')
         self._mode = cast("CacheMode", mode)
 
-    def request(self, chat: ChatRequest) -> ChatRequest:
+    def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
         """Return the request as Databricks takes it."""
         chat = empty_content_to_null(chat)
         chat = cache_control_handled(chat, self._mode)

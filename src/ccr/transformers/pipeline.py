@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ccr.config.model import Provider
     from ccr.protocol.openai import ChatRequest
-    from ccr.transformers.base import Transformer
+    from ccr.transformers.base import Context, Transformer
 
 
 class Pipeline:
@@ -25,8 +25,8 @@ class Pipeline:
         """Return the pipeline of a route. Raises ValueError on a step that cannot be built."""
         return cls(build(step) for step in (*provider.steps, *provider.model_steps.get(model, ())))
 
-    def request(self, chat: ChatRequest) -> ChatRequest:
+    def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
         """Return the request after all steps."""
         for step in self.steps:
-            chat = step.request(chat)
+            chat = step.request(chat, context)
         return chat

@@ -1,0 +1,124 @@
+"""Messages requests that are answered by a chat endpoint: converted, sent, converted back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ccr.errors import UpstreamError
+from ccr.gateway.answers import JSON_TYPE, STREAM_TYPE, StreamEnds, note_stream, whole_body
+from ccr.gateway.message_reply import MessageReply
+from ccr.gateway.replies import EVENT_STREAM, Reply
+from ccr.protocol.chat_from_messages import Conversion, chat_request_from_messages
+from ccr.protocol.errors_from_upstream import upstream_error
+from ccr.protocol.message_from_chat import message_from_chat
+from ccr.protocol.stream import MessageStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ccr.gateway.learning import Learning
+    from ccr.gateway.patience import Patience
+    from ccr.gateway.record import Record, Recorder
+    from ccr.gateway.replies import StreamReply
+    from ccr.gateway.routes import Route
+    from ccr.gateway.sending import Sending
+    from ccr.protocol.anthropic import MessagesRequest
+    from ccr.upstream.answer import Answer
+    from ccr.upstream.client import Upstream
+
+
+class ChatLine:
+    """The line of a translated request. message_id: makes the ids of messages. clock: monotonic seconds."""
+
+    def __init__(
+        self,
+        sending: Sending,
+        upstream: Upstream,
+        recorder: Recorder,
+        learning: Learning,
+        *,
+        patience: Patience,
+        message_id: Callable[[], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._sending = sending
+        self._recorder = recorder
+        self._learning = learning
+        self._patience = patience
+        self._message_id = message_id
+        self._clock = clock
+        self._ends = StreamEnds(upstream, recorder, learning)
+
+    async def messages(self, request: MessagesRequest, route: Route, record: Record) -> Reply | StreamReply:
+        """Answer a Messages request by the chat endpoint of a route. Raises ApiError."""
+        conversion = chat_request_from_messages(request, model=route.model, traits=route.traits)
+        record.rules = conversion.rules
+        record.is_stream = bool(request.stream)
+        answer = await self._sending.send(route, conversion.chat, record, request)
+        if request.stream and answer.content_type != JSON_TYPE:
+            return self._message_stream(answer, request, conversion, route, record)
+        data = await whole_body(answer, record, idle_s=self._patience.idle_s)
+        if request.stream:
+            return self._burst(data, request, conversion, route, record)
+        if answer.content_type == STREAM_TYPE:
+            raise UpstreamError(
+                502,
+                f"{record.provider} answered with a stream although none was asked for",
+                should_retry=False,
+            )
+        message = message_from_chat(
+            data,
+            message_id=self._message_id(),
+            model=request.model,
+            tool_ids=conversion.tool_ids,
+            json_tool=conversion.json_tool,
+            provider=route.provider.name,
+        )
+        reply = Reply(200, message.encode())
+        record.rules += message.rules
+        record.usage = message.usage
+        record.stop_reason = message.stop_reason
+        self._learning.learn(route, self._learning.sample(request, route), message.usage)
+        self._end(record, reply)
+        return reply
+
+    def _message_stream(
+        self, answer: Answer, request: MessagesRequest, conversion: Conversion, route: Route, record: Record
+    ) -> MessageReply:
+        return MessageReply(
+            answer,
+            self._stream(request, conversion, route),
+            patience=self._patience,
+            clock=self._clock,
+            on_end=self._ends.of(record, route, self._learning.sample(request, route)),
+        )
+
+    def _burst(
+        self, data: bytes, request: MessagesRequest, conversion: Conversion, route: Route, record: Record
+    ) -> Reply:
+        """Return all events of a completion that came where a stream was asked for."""
+        if not data.lstrip().startswith(b"{"):
+            raise upstream_error(200, data, {}, provider=route.provider.name, model=route.model)
+        stream = self._stream(request, conversion, route)
+        lines = data.replace(b"\r", b" ").replace(b"\n", b"\ndata: ")
+        out = stream.feed(b"data: " + lines + b"\n\n") + stream.close()
+        note_stream(record, stream)
+        if stream.error is not None:
+            raise stream.error
+        reply = Reply(200, out, {"content-type": EVENT_STREAM, "cache-control": "no-cache"})
+        self._end(record, reply)
+        return reply
+
+    def _stream(self, request: MessagesRequest, conversion: Conversion, route: Route) -> MessageStream:
+        return MessageStream(
+            message_id=self._message_id(),
+            model=request.model,
+            tool_ids=conversion.tool_ids,
+            json_tool=conversion.json_tool,
+            thinking="thinking" in conversion.chat,
+            provider=route.provider.name,
+        )
+
+    def _end(self, record: Record, reply: Reply) -> None:
+        record.sent_bytes = len(reply.body)
+        self._recorder.end(record)
