@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ccr.config.model import Secret
     from ccr.upstream.deadlines import Deadlines
+    from ccr.upstream.exchange import Exchange
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 LAST_BYTES_S: Final = 1.0
@@ -30,7 +31,7 @@ class Answer:
     """
 
     def __init__(
-        self, response: aiohttp.ClientResponse, deadlines: Deadlines, *, provider: str, host: str
+        self, response: aiohttp.ClientResponse | Exchange, deadlines: Deadlines, *, provider: str, host: str
     ) -> None:
         self.key: Secret | None = None
         self.status = response.status

@@ -32,12 +32,13 @@ from ccr.upstream.auth.refusals import MAX_BODY_BYTES as MAX_REFUSAL_BYTES
 from ccr.upstream.auth.refusals import is_token_refusal
 from ccr.upstream.auth.tokens import token_from_header
 from ccr.upstream.deadlines import Deadlines
+from ccr.upstream.exchange import Exchange, Target, post
 from ccr.upstream.failures import silent, unreachable
 from ccr.upstream.retry import Attempt, is_replayable
 from ccr.upstream.urls import host_of, is_local
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from ccr.config.model import Config, Provider, Secret
     from ccr.upstream.auth.credentials import Credentials
@@ -70,6 +71,7 @@ class Upstream:
         self._deadlines = Deadlines()
         self._pooled = _session(force_close=False)
         self._fresh = _session(force_close=True)
+        self._targets: dict[tuple[str, bool], Target] = {}
         self._finishing: set[asyncio.Task[None]] = set()
 
     async def open(
@@ -136,9 +138,13 @@ class Upstream:
     ) -> Answer:
         proxy = None if self._proxy_url is None or is_local(url) else self._proxy_url
         _attempt.set(attempt)
-        request = session.post(url, data=_Body(body), headers=headers, proxy=proxy, allow_redirects=False)
+        sending: Awaitable[aiohttp.ClientResponse | Exchange] = (
+            post(self._target(url, session), headers, body, read_bytes=READ_BYTES)
+            if proxy is None
+            else session.post(url, data=_Body(body), headers=headers, proxy=proxy, allow_redirects=False)
+        )
         try:
-            response = await self._deadlines.within(self._first_byte_s, request)
+            response = await self._deadlines.within(self._first_byte_s, sending)
         except aiohttp.ConnectionTimeoutError:
             raise
         except TimeoutError as error:
@@ -148,6 +154,13 @@ class Upstream:
         except BaseException:
             response.close()
             raise
+
+    def _target(self, url: str, session: aiohttp.ClientSession) -> Target:
+        key = (url, session is self._pooled)
+        target = self._targets.get(key)
+        if target is None:
+            target = self._targets[key] = Target(url, session)
+        return target
 
     def release(self, answer: Answer) -> None:
         """Give the answer's connection back to the pool if its end arrives soon, without waiting for that."""
