@@ -66,7 +66,12 @@ class Exchange:
 
     def _release(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is None:
+            return
+        transport = connection.transport
+        if transport is None or transport.get_write_buffer_size():
+            connection.close()  # answered before the body was taken: the next request would come behind it
+        else:
             connection.release()
 
     def close(self) -> None:
