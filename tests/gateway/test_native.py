@@ -86,7 +86,6 @@ async def test_a_stream() -> None:
 
 async def test_betas() -> None:
     assert "anthropic-beta" not in native_headers(None)
-    assert "anthropic-beta" not in native_headers("claude-code-20250219, tomorrow-1")
     async with raw_upstream(whole) as raw, running(native_config(raw.url)) as service:
         data = request(service.port, "/v1/messages", message_body())
         lines = b"\r\nanthropic-beta: effort-2025-11-24\r\nAnthropic-Beta: context-1m-2025-08-07\r\n\r\n"

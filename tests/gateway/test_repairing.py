@@ -53,7 +53,7 @@ def extra(name: str) -> bytes:
     return json.dumps({"error_code": "BAD_REQUEST", "message": inner}).encode()
 
 
-def repaired(attempt: Attempt, *refusals: bytes, status: int = 400) -> list[bool]:
+def repaired(attempt: Attempt[ChatRequest], *refusals: bytes, status: int = 400) -> list[bool]:
     return [attempt.repair(status, refusal) for refusal in refusals]
 
 
@@ -61,17 +61,17 @@ def test_an_accepted_repair_is_applied_to_later_requests_of_that_model(repairing
     first = repairing.begin("p,m", chat(store=1))
     assert not first.rules
     assert repaired(first, extra("store")) == [True]
-    assert first.chat == chat()
+    assert first.request == chat()
     assert first.rules == ("unknown_field_removed",)
     first.accept()
     second = repairing.begin("p,m", chat(store=1, seed=2))
-    assert second.chat == chat(seed=2)
+    assert second.request == chat(seed=2)
     assert second.rules == ("unknown_field_removed",)
     for model in ("p,other", "other,m"):
-        assert repairing.begin(model, chat(store=1)).chat == chat(store=1)
+        assert repairing.begin(model, chat(store=1)).request == chat(store=1)
     untouched = chat(seed=2)
     third = repairing.begin("p,m", untouched)
-    assert third.chat is untouched
+    assert third.request is untouched
     assert third.rules == ()
     assert repairing.snapshot() == {"p,m": {"unknown_field_removed": {"store": 2}}}
 
@@ -79,7 +79,7 @@ def test_an_accepted_repair_is_applied_to_later_requests_of_that_model(repairing
 def test_a_repair_that_did_not_help_is_not_remembered(repairing: Repairing) -> None:
     attempt = repairing.begin("p,m", chat(store=1))
     assert repaired(attempt, extra("store"), extra("store")) == [True, False]
-    assert repairing.begin("p,m", chat(store=1)).chat == chat(store=1)
+    assert repairing.begin("p,m", chat(store=1)).request == chat(store=1)
 
 
 @pytest.mark.parametrize(("status", "refusal"), [(503, b""), (400, OVERFLOW), (429, b"slow down")])
@@ -89,7 +89,7 @@ def test_a_repair_before_a_failure_of_another_kind_is_not_proven(
     attempt = repairing.begin("p,m", chat(store=1))
     assert repaired(attempt, extra("store")) == [True]
     assert repaired(attempt, refusal, status=status) == [False]
-    assert repairing.begin("p,m", chat(store=1)).chat == chat(store=1)
+    assert repairing.begin("p,m", chat(store=1)).request == chat(store=1)
 
 
 def test_fields_refused_one_after_the_other_are_learnt_even_when_they_are_too_many(
@@ -100,12 +100,12 @@ def test_fields_refused_one_after_the_other_are_learnt_even_when_they_are_too_ma
     assert repaired(attempt, *map(extra, "abcd")) == [True, True, True, False]
     assert attempt.rules == ("unknown_field_removed",)
     attempt = repairing.begin("p,m", chat(**fields))
-    assert attempt.chat == chat(**dict.fromkeys("defg", 1))
+    assert attempt.request == chat(**dict.fromkeys("defg", 1))
     assert repaired(attempt, *map(extra, "defg")) == [True, True, True, False]
     attempt = repairing.begin("p,m", chat(**fields))
     assert repaired(attempt, extra("g")) == [True]
     attempt.accept()
-    assert repairing.begin("p,m", chat(**fields)).chat == chat()
+    assert repairing.begin("p,m", chat(**fields)).request == chat()
 
 
 def test_different_rules_mend_one_request(repairing: Repairing) -> None:
@@ -119,10 +119,10 @@ def test_different_rules_mend_one_request(repairing: Repairing) -> None:
     assert repaired(attempt, *refusals) == [True, True, True, False]
     attempt.accept()
     expected = chat(max_tokens=8192, thinking={"type": "enabled", "budget_tokens": 8191})
-    assert attempt.chat == expected
+    assert attempt.request == expected
     assert attempt.rules == ("thinking_kind_switched", "sampling_removed", "max_tokens_lowered")
     again = repairing.begin("p,m", chat(temperature=1, thinking={"type": "adaptive"}))
-    assert again.chat == expected
+    assert again.request == expected
     assert again.rules == attempt.rules
 
 
@@ -131,7 +131,7 @@ def test_a_lower_limit_takes_the_place_of_the_one_learnt_before(repairing: Repai
         attempt = repairing.begin("p,m", chat())
         assert repaired(attempt, b"max_tokens (32000) cannot exceed %d" % limit) == [True]
         attempt.accept()
-    assert repairing.begin("p,m", chat()).chat == chat(max_tokens=4096)
+    assert repairing.begin("p,m", chat()).request == chat(max_tokens=4096)
     assert repairing.snapshot()["p,m"] == {"max_tokens_lowered": {"8192": 2, "4096": 2}}
 
 
@@ -140,7 +140,7 @@ def test_a_signature_is_mended_for_one_request_and_counted(repairing: Repairing)
     answer = {"role": "assistant", "content": [reasoning, {"type": "text", "text": "a"}]}
     for _ in range(2):
         attempt = repairing.begin("p,m", chat(messages=[answer]))
-        assert attempt.chat == chat(messages=[answer])
+        assert attempt.request == chat(messages=[answer])
         assert repaired(attempt, SIGNATURE) == [True]
         attempt.accept()
     rule = {"thinking_history_removed": {"reasoning in messages": 2}}
@@ -155,9 +155,9 @@ def test_a_reservation_is_halved_once_a_request_and_further_by_the_client_s_repe
         attempt = repairing.begin("p,m", chat())
         halved = repaired(attempt, RATE, RATE, status=429)
         assert halved[1:] == [False]
-        asked.append(attempt.chat["max_tokens"])
+        asked.append(attempt.request["max_tokens"])
     assert asked == [16_000, 8000, 4000, 2048]
-    assert repairing.begin("p,m", chat()).chat["max_tokens"] == MIN_LEARNT_TOKENS
+    assert repairing.begin("p,m", chat()).request["max_tokens"] == MIN_LEARNT_TOKENS
     assert repairing.begin("p,m", chat(max_tokens=3000)).rules == ()
     assert repairing.snapshot()["p,m"]["max_tokens_halved"]["max_tokens"] == 8
 
@@ -170,7 +170,7 @@ def test_a_learnt_reservation_doubles_with_each_window_until_it_is_forgotten(
     attempt.accept()
     allowed = []
     for _ in range(MAX_WINDOWS + 2):
-        allowed.append(repairing.begin("p,m", chat(max_tokens=100_000)).chat["max_tokens"])
+        allowed.append(repairing.begin("p,m", chat(max_tokens=100_000)).request["max_tokens"])
         clock.now += WINDOW_S
     assert allowed[:6] == [5000, 10_000, 20_000, 40_000, 80_000, 100_000]
     assert set(allowed[5:]) == {100_000}

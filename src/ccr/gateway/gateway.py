@@ -84,6 +84,7 @@ class Gateway:
             self._recorder,
             self._learning,
             self._payloads,
+            self.repairing,
             logger=logger,
             patience=self._patience,
             clock=clock,

@@ -18,6 +18,7 @@ from ccr.gateway.replies import Reply
 from ccr.protocol.anthropic import decode_messages_request
 from ccr.protocol.error_bodies import error_body
 from ccr.protocol.native_message import tap_message
+from ccr.protocol.native_repairs import NativeSent
 from ccr.protocol.native_request import beta_header, request_from_json, sanitized
 from ccr.protocol.native_stream import NativeTap
 from ccr.protocol.redaction import redacted
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ccr.gateway.patience import Patience
     from ccr.gateway.payload import Payloads
     from ccr.gateway.record import Record, Recorder
+    from ccr.gateway.repairing import Repairing
     from ccr.gateway.replies import StreamReply
     from ccr.gateway.routes import Route
     from ccr.protocol.native_request import NativeRequest
@@ -57,6 +59,7 @@ class Native:
         recorder: Recorder,
         learning: Learning,
         payloads: Payloads,
+        repairing: Repairing,
         *,
         logger: logging.Logger,
         patience: Patience,
@@ -66,6 +69,7 @@ class Native:
         self._recorder = recorder
         self._learning = learning
         self._payloads = payloads
+        self._repairing = repairing
         self._logger = logger
         self._patience = patience
         self._clock = clock
@@ -89,27 +93,46 @@ class Native:
         record.rules = sent.rules
         record.is_stream = sent.stream
         data = await self._payloads.native(sent, route, record, body)
-        headers = native_headers(record.client.betas)
-        answer = await self._upstream.open(
-            route.provider,
-            url,
-            data,
-            headers,
-            stream=sent.stream,
-            user_token=record.client.user_token,
-        )
-        self._recorder.answered(record)
-        if is_refusal(answer):
-            said = await refusal_body(answer)
-            if route.provider.api == "auto" and is_no_route(answer.status, said):
-                self._remember(route, url, answer.status, said)
-                record.api = ""
-                return None
-            estimated = self._learning.estimate_of(body, route)
-            raise refusal_from_answer(answer, said, route, estimated_tokens=estimated)
+        answer = await self._answer(data, url, body, route, record)
+        if answer is None:
+            record.api = ""
+            return None
         if sent.stream and answer.content_type != JSON_TYPE:
             return self._stream(answer, body, route, record)
         return await self._message(answer, body, route, record)
+
+    async def _answer(
+        self, data: bytes, url: str, client_body: bytes, route: Route, record: Record
+    ) -> Answer | None:
+        """Return an answer that looks like a model's; None when there is no such route.
+
+        A request that is refused for something that can be repaired is repaired and sent again.
+        """
+        name = f"{route.provider.name},{route.model}"
+        attempt = self._repairing.begin_native(name, NativeSent(data, beta_header(record.client.betas)))
+        try:
+            while True:
+                answer = await self._upstream.open(
+                    route.provider,
+                    url,
+                    attempt.request.data,
+                    native_headers(attempt.request.betas),
+                    stream=record.is_stream,
+                    user_token=record.client.user_token,
+                )
+                self._recorder.answered(record)
+                if not is_refusal(answer):
+                    attempt.accept()
+                    return answer
+                said = await refusal_body(answer)
+                if route.provider.api == "auto" and is_no_route(answer.status, said):
+                    self._remember(route, url, answer.status, said)
+                    return None
+                if not attempt.repair(answer.status, said):
+                    estimated = self._learning.estimate_of(client_body, route)
+                    raise refusal_from_answer(answer, said, route, estimated_tokens=estimated)
+        finally:
+            record.rules += attempt.rules
 
     def _stream(self, answer: Answer, body: bytes, route: Route, record: Record) -> MessageReply:
         return MessageReply(
@@ -158,10 +181,9 @@ def request_of(body: bytes) -> NativeRequest:
 
 
 def native_headers(betas: str | None) -> dict[str, str]:
-    """Return the headers of a request. betas: the client's ``anthropic-beta``."""
+    """Return the headers of a request. betas: its ``anthropic-beta``, None for none."""
     headers = {"anthropic-version": ANTHROPIC_VERSION, CODING_AGENT_HEADER: "true"}
-    passed = beta_header(betas)
-    return headers if passed is None else {**headers, "anthropic-beta": passed}
+    return headers if betas is None else {**headers, "anthropic-beta": betas}
 
 
 def is_no_route(status: int, body: bytes) -> bool:

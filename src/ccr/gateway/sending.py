@@ -50,7 +50,9 @@ class Sending:
         attempt = self._repairing.begin(name, chat)
         try:
             while True:
-                attempt.chat, body = await self._payloads.fitted_chat(attempt.chat, route, record, request)
+                attempt.request, body = await self._payloads.fitted_chat(
+                    attempt.request, route, record, request
+                )
                 answer = await self._upstream.open(
                     route.provider,
                     route.url,

@@ -1,9 +1,9 @@
-"""Fields that an upstream refuses: read out of its sentence, and taken out of a chat request.
+"""Fields that an upstream refuses: read out of its sentence, and taken out of a request.
 
-Upstreams name a field by its path in their own terms (``tools.0.custom.strict``), ccr's request has it in the
-chat format. So indices and names of variants are not followed: what is refused in one tool is taken out of
-all tools, what is refused in one content part out of all parts. Schemas, tool inputs and whatever a request
-cannot do without are never touched.
+Upstreams name a field by its path in their own terms (``tools.0.custom.strict``); where it lies in ccr's
+request depends on the format of that, which a `Shape` describes. So indices and names of variants are not
+followed: what is refused in one tool is taken out of all tools, what is refused in one content part out of
+all parts. Schemas, tool inputs and whatever a request cannot do without are never touched.
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 from msgspec import Raw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ccr.protocol.openai import ChatRequest
+    from collections.abc import Callable, Iterator
 
 Place = tuple[str, ...]
 """The keys from the request to the objects that may hold a field; arrays on the way are walked whole."""
@@ -44,6 +42,7 @@ _NEEDED_BELOW: Final = frozenset(
 _OPAQUE: Final = frozenset({"input_schema", "parameters", "input", "arguments", "schema", "json_schema"})
 _CONTAINERS: Final = frozenset(
     {"messages", "content", "tool_calls", "tools", "thinking", "output_config", "tool_choice", MARK}
+    | {"system", "metadata", "source"}
 )
 _CHAT_NAME: Final = {
     "thinking": "summary",
@@ -73,52 +72,71 @@ class Field:
     places: tuple[Place, ...]
 
 
-def fields_in(text: str) -> Iterator[Field]:
-    """Yield the fields that a refusal names, each once; those that are needed or opaque are left out."""
+class Shape(NamedTuple):
+    """Where the fields of a request lie in one format.
+
+    places: everywhere a field may be that was named without its place. marked: what may hold a cache
+    breakpoint. place_of: the place for the names in an upstream's path (indices left out), () at the top and
+    when it is not known. is_needed: whether a request cannot do without a key at a place.
+    """
+
+    places: tuple[Place, ...]
+    marked: tuple[Place, ...]
+    place_of: Callable[[Place], Place]
+    is_needed: Callable[[Place, str], bool]
+
+
+def fields_in(text: str, shape: Shape | None = None) -> Iterator[Field]:
+    """Yield the fields that a refusal names, each once; those that are needed or opaque are left out.
+
+    shape: of the request that was refused, the chat format's when None.
+    """
     seen: set[Field] = set()
     for parts in islice(_paths_in(text), MAX_FIELDS):
-        field = field_from_path(parts)
+        field = field_from_path(parts, shape or CHAT_SHAPE)
         if field is not None and field not in seen:
             seen.add(field)
             yield field
 
 
-def field_from_path(parts: tuple[str, ...]) -> Field | None:
+def field_from_path(parts: tuple[str, ...], shape: Shape) -> Field | None:
     """Return the field at a path in an upstream's terms, indices left out; None when it must stay."""
     *names, key = parts
     if MARK in parts:
         inside = key != MARK and key not in _NEEDED_BELOW
-        return mark_field(key) if inside else MARK_FIELD
+        return mark_field(key, shape.marked) if inside else Field(MARK, MARK, shape.marked)
     if not _OPAQUE.isdisjoint(names):
         return None
-    place = _place(tuple(names))
+    place = shape.place_of(tuple(names))
     if not place:
-        places = tuple(each for each in PLACES if not _is_needed(each, key))
+        places = tuple(each for each in shape.places if not shape.is_needed(each, key))
         return Field(key, key, places) if () in places else None
-    if _is_needed(place, key):
+    if shape.is_needed(place, key):
         return None
     return Field(".".join([*(name for name in place if name != "function"), key]), key, (place,))
 
 
-def mark_field(key: str) -> Field:
+def mark_field(key: str, marked: tuple[Place, ...]) -> Field:
     """Return the field ``key`` of every cache breakpoint."""
-    return Field(f"{MARK}.{key}", key, tuple((*place, MARK) for place in _MARKED))
+    return Field(f"{MARK}.{key}", key, tuple((*place, MARK) for place in marked))
 
 
 MARK_FIELD: Final = Field(MARK, MARK, _MARKED)
-"""Every cache breakpoint itself."""
+"""Every cache breakpoint itself, in the chat format."""
+
+_Request = TypeVar("_Request")
 
 
-def without_field(chat: ChatRequest, field: Field) -> ChatRequest:
-    """Return the request without the field; the same object when it has none.
+def without_field(request: _Request, field: Field) -> _Request:
+    """Return the request (a JSON object) without the field; the same object when it has none.
 
     A field that may be anywhere is taken from the top when it is there, else from everywhere.
     """
-    value: Any = chat
-    is_at_top = () in field.places and field.key in chat
+    value: Any = request
+    is_at_top = () in field.places and field.key in value
     for place in ((),) if is_at_top and field.key != MARK else field.places:
         value = without_key(value, place, field.key)
-    return cast("ChatRequest", value)
+    return cast("_Request", value)
 
 
 def without_key(value: Any, place: Place, key: str) -> Any:
@@ -188,6 +206,9 @@ def _is_needed(place: Place, key: str) -> bool:
     if not place:
         return key in _NEEDED_AT_TOP
     return key in (_NEEDED_IN_MESSAGE if place == ("messages",) else _NEEDED_BELOW)
+
+
+CHAT_SHAPE: Final = Shape(PLACES, _MARKED, _place, _is_needed)
 
 
 def _paths_in(text: str) -> Iterator[tuple[str, ...]]:
