@@ -6,7 +6,8 @@
     ├── ProtocolError        bytes of the upstream that no rule of the wire format allows
     └── ApiError             an answer to the client: status + Anthropic error type + one clear sentence
         ├── RequestError     the client erred (local); nothing was sent upstream
-        └── UpstreamError    the upstream erred, or could not be reached (remote)
+        ├── UpstreamError    the upstream erred, or could not be reached (remote)
+        └── TransformerError a step between the two failed, most often one of the person's own
 
 The tree is flat on purpose: callers decide by ``status`` and ``error_type``, not by class.
 This module knows nothing of HTTP libraries, and never holds a secret.
@@ -114,3 +115,12 @@ class RequestError(ApiError):
 
 class UpstreamError(ApiError):
     """The upstream refused, failed or could not be reached."""
+
+
+class TransformerError(ApiError):
+    """A transformer failed: nobody but its author can mend it, so that repeating the request is pointless."""
+
+    def __init__(self, name: str, hook: str, reason: str) -> None:
+        self.name = name
+        self.hook = hook
+        super().__init__(500, f"the transformer {name} failed in {hook}: {reason}", should_retry=False)

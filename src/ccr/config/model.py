@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 Api = Literal["chat", "anthropic", "auto"]
 Auth = Literal["key", "none"]
 LogLevel = Literal["fatal", "error", "warn", "info", "debug", "trace"]
 
 MASK = "***"
+DEFAULT_LONG_CONTEXT_TOKENS = 60_000
+"""``Router.longContextThreshold`` where it is not written."""
 
 
 class Secret:
@@ -45,6 +48,10 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not serialised")
+
+
+class UnknownStepError(ValueError):
+    """No built-in transformer has the name of a step; a file or an entry point may."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,12 +120,19 @@ class Provider:
 
 @dataclass(frozen=True, kw_only=True)
 class Router:
-    """``default``: ``provider,model`` in the spelling of Providers (None only in hand-made values).
+    """Which route serves which kind of request; routes are ``provider,model`` in the spelling of Providers.
 
-    others: the further keys of ``Router`` as written.
+    default: None only in hand-made values, and in the Router of a project.
+    scenarios: rule -> route, of ``background``, ``think``, ``longContext``, ``webSearch``, ``image``.
+    long_context_threshold: more input tokens than this are a long context.
+    alternatives: rule (``default`` too) -> further routes to try when its first one fails, in order.
+    others: unknown keys as written.
     """
 
     default: str | None = None
+    scenarios: Mapping[str, str] = field(default_factory=dict)
+    long_context_threshold: int = DEFAULT_LONG_CONTEXT_TOKENS
+    alternatives: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     others: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -130,6 +144,7 @@ class Config:
     api_timeout_s: ``API_TIMEOUT_MS`` in seconds: how long an upstream may take to the first byte.
     port: 0 = any free port (the real one is in the state file).
     proxy_url: may hold credentials, hence a secret.
+    custom_router: ``CUSTOM_ROUTER_PATH``, an absolute path that ends in .py or is JavaScript.
     warnings: sentences for the person, something is not as they may expect.
     notes: sentences on how something was understood.
     """
@@ -146,6 +161,7 @@ class Config:
     transformers: tuple[TransformerFile, ...] = ()
     providers: tuple[Provider, ...] = ()
     router: Router = field(default_factory=Router)
+    custom_router: Path | None = None
     status_line: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -125,8 +125,7 @@ def _decoded(decoder: msgspec.json.Decoder[C], data: bytes) -> C:
     try:
         return decoder.decode(data)
     except _INVALID as error:
-        # Half a surrogate pair is allowed in JSON but has no UTF-8: it becomes U+FFFD. Rare, so tried last.
-        repaired = _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], data)
+        repaired = without_half_surrogates(data)  # rare, so tried last
         if repaired == data:
             raise _not_json(error) from error
     try:
@@ -135,6 +134,11 @@ def _decoded(decoder: msgspec.json.Decoder[C], data: bytes) -> C:
         raise _not_json(error) from error
     answer.is_repaired = True
     return answer
+
+
+def without_half_surrogates(data: bytes) -> bytes:
+    """Return JSON in which halves of surrogate pairs are U+FFFD: JSON allows them, UTF-8 has none."""
+    return _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], data)
 
 
 def _not_json(error: Exception) -> ProtocolError:

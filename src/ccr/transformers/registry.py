@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ccr.config.model import UnknownStepError
+from ccr.transformers.anthropic import Anthropic
 from ccr.transformers.databricks import DatabricksCustom
 from ccr.transformers.openai import OpenAI
 
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from ccr.config.model import Step
     from ccr.transformers.base import Transformer
 
-BUILT_IN: dict[str, type[Transformer]] = {each.name: each for each in (OpenAI, DatabricksCustom)}
+BUILT_IN: dict[str, type[Transformer]] = {each.name: each for each in (Anthropic, OpenAI, DatabricksCustom)}
 
 
 def build(step: Step) -> Transformer:
@@ -19,5 +21,5 @@ def build(step: Step) -> Transformer:
     transformer = BUILT_IN.get(step.name)
     if transformer is None:
         known = ", ".join(sorted(BUILT_IN))
-        raise ValueError(f"unknown transformer {step.name!r}; known transformers: {known}")
+        raise UnknownStepError(f"unknown transformer {step.name!r}; known transformers: {known}")
     return transformer(step.options)

@@ -1,0 +1,130 @@
+"""Steps of this process that follow each other in a route, and what happens when one of them fails.
+
+What a step does not override is never called: a group that leaves answers alone says so (`may_complete`,
+`may_stream`), and the gateway passes the upstream's bytes by it.
+
+Steps of the person's own get a request of their own in plain values, without ``msgspec.Raw``: they may read
+every leaf of it, and what they change in place reaches nobody else. Built-in steps see what the gateway
+holds.
+"""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ccr.errors import ApiError, TransformerError
+from ccr.protocol.openai import encode_chat_request
+from ccr.protocol.redaction import redacted
+from ccr.transformers.base import Target, Transformer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ccr.protocol.openai import ChatRequest
+    from ccr.transformers.base import ChunkStep, Completion, Context
+
+MAX_REASON_CHARS: Final = 500
+
+
+class Steps:
+    """One or more steps in order. built_in: the classes that take requests as the gateway holds them."""
+
+    def __init__(self, steps: Iterable[Transformer], *, built_in: frozenset[type[Transformer]]) -> None:
+        self.steps = tuple(steps)
+        self._requests = tuple(
+            (step, type(step) not in built_in) for step in self.steps if overrides(step, "request")
+        )
+        self._targets = tuple(step for step in self.steps if overrides(step, "target"))
+        reverse = self.steps[::-1]
+        self._completions = tuple(step for step in reverse if overrides(step, "completion"))
+        self._streams = tuple(step for step in reverse if overrides(step, "stream"))
+
+    @property
+    def may_complete(self) -> bool:
+        """Whether a step looks at whole answers."""
+        return bool(self._completions)
+
+    @property
+    def may_stream(self) -> bool:
+        """Whether a step may look at streams."""
+        return bool(self._streams)
+
+    def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
+        """Return the request after all steps. Raises TransformerError, or the ApiError a step raised."""
+        for step, is_own in self._requests:
+            with naming(step.name, "request"):
+                given = opened(chat) if is_own else chat
+                chat = checked(step.request(given, context), dict, "a request", step.name, "request")
+                if is_own:
+                    encode_chat_request(
+                        chat
+                    )  # what cannot be written as JSON is refused by its author's name
+        return chat
+
+    def target(self, target: Target, context: Context) -> Target:
+        """Return where the request goes after all steps."""
+        for step in self._targets:
+            with naming(step.name, "target"):
+                answer = step.target(target, context)
+                target = checked(answer, Target, "a Target", step.name, "target")
+        return target
+
+    def completion(self, completion: Completion, context: Context) -> Completion:
+        """Return the whole answer after all steps, the last one first."""
+        for step in self._completions:
+            with naming(step.name, "completion"):
+                answer = step.completion(completion, context)
+                completion = checked(answer, dict, "a completion", step.name, "completion")
+        return completion
+
+    def chunk_steps(self, context: Context) -> list[tuple[str, ChunkStep]]:
+        """Return what looks at the chunks of a new stream, by name, in the order in which they see them."""
+        found = []
+        for step in self._streams:
+            with naming(step.name, "stream"):
+                made = step.stream(context)
+                if made is not None:
+                    found.append((step.name, made))
+        return found
+
+
+def overrides(step: Transformer, hook: str) -> bool:
+    """Tell whether a step has a hook of its own."""
+    return getattr(type(step), hook) is not getattr(Transformer, hook) or hook in vars(step)
+
+
+def opened(chat: ChatRequest) -> ChatRequest:
+    """Return a copy of the request in plain values: no leaf of it is ``msgspec.Raw``."""
+    plain: ChatRequest = msgspec.json.decode(encode_chat_request(chat))
+    return plain
+
+
+@contextmanager
+def naming(name: str, hook: str) -> Iterator[None]:
+    """Turn what a step raises into a TransformerError; an ApiError is the step's own word to the client."""
+    try:
+        yield
+    except ApiError:
+        raise
+    except Exception as error:
+        reason = redacted(f"{type(error).__name__}: {error}")[:MAX_REASON_CHARS]
+        raise TransformerError(name, hook, reason) from error
+
+
+def checked(value: Any, kind: type[Any], what: str, name: str, hook: str) -> Any:
+    """Return what a hook returned. Raises TransformerError when it is not ``what`` it should be."""
+    if isinstance(value, kind):
+        return value
+    raise bad_result(value, what, name, hook)
+
+
+def bad_result(value: object, what: str, name: str, hook: str) -> TransformerError:
+    """Return the error for something that a hook may not return."""
+    if inspect.iscoroutine(value):
+        value.close()
+        return TransformerError(name, hook, "it is `async`, and hooks are plain functions")
+    return TransformerError(name, hook, f"it returned {type(value).__name__}, not {what}")
