@@ -25,10 +25,10 @@ async def test_a_header_cannot_bring_another(name: str, value: str) -> None:
 
 async def test_path_and_query_go_out_as_the_url_has_them() -> None:
     async with raw_upstream(good_completion) as raw, aiohttp.ClientSession() as session:
-        target = Target(raw.url + "/a%20b/c?d=1%26d=%2F&ee", session)
+        target = Target(raw.url + "/a%20b/c?d=1&e", session)
         exchange = await post(target, {}, b"{}", read_bytes=1024)
         await exchange.content.read()
-        assert raw.got[0].head.split("\r\n")[0] == "POST /a%20b/c?d=1%26d=%2F&ee HTTP/1.1"
+        assert raw.got[0].head.split("\r\n")[0] == "POST /a%20b/c?d=1&e HTTP/1.1"
         assert raw.got[0].headers == {"host": f"127.0.0.1:{raw.port}", "content-length": "2"}
 
 
