@@ -9,7 +9,7 @@ import click
 import pytest
 
 from ccr.cli.main import COMMANDS, cli
-from ccr.config import load, providers
+from ccr.config import load, providers, router
 from ccr.config.model import Secret
 from ccr.launcher.environment import REMOVED, Target, claude_environment
 
@@ -58,7 +58,7 @@ def test_every_key_of_the_configuration_is_described() -> None:
     keys = (
         *load.KEYS,
         *load.UNSUPPORTED,
-        *load.UNSUPPORTED_ROUTES,
+        *router.KEYS,
         *providers.KEYS,
         *providers.UNSUPPORTED,
     )

@@ -364,18 +364,16 @@ def test_a_long_value_is_quoted_in_part() -> None:
             {**GOOD, "NON_INTERACTIVE_MODE": True},
             "NON_INTERACTIVE_MODE is not supported yet and has no effect",
         ),
-        ({**GOOD, "CUSTOM_ROUTER_PATH": "/x.js"}, "CUSTOM_ROUTER_PATH is not supported yet"),
         ({**GOOD, "REWRITE_SYSTEM_PROMPT": "/x"}, "REWRITE_SYSTEM_PROMPT is not supported yet"),
         ({**GOOD, "ANTHROPIC_SMALL_FAST_MODEL": "m"}, "ANTHROPIC_SMALL_FAST_MODEL is not supported yet"),
-        ({**GOOD, "forceUseImageAgent": True}, "forceUseImageAgent is not supported yet"),
-        ({**GOOD, "fallback": {"default": ["a,b"]}}, "fallback is not supported yet"),
+        ({**GOOD, "forceUseImageAgent": True}, "forceUseImageAgent has no effect: there is no image agent"),
         ({**GOOD, "plugins": [{"name": "x"}]}, "plugins is not supported yet"),
         ({**GOOD, "StatusLine": {"enabled": True}}, "StatusLine is enabled, but is not supported yet"),
         ({**GOOD, "AUTH": "none"}, "AUTH is none: every program on this machine"),
         ({**GOOD, "HOST": "10.0.0.1", "APIKEY": "k" * 24}, "HOST lets other machines reach this service"),
         (
-            {**GOOD, "Router": {"default": "databricks,m", "think": "databricks,n"}},
-            "Router.think is not supported yet and has no effect",
+            {**GOOD, "Router": {"default": "databricks,m", "thinking": "databricks,m"}},
+            "Router.thinking is not known and has no effect; did you mean think?",
         ),
     ],
 )
@@ -392,7 +390,7 @@ def test_empty_values_of_unsupported_keys_are_no_news() -> None:
     }
     config = load(values)
     assert config.warnings == ()
-    assert config.router.others == {"think": "", "image": None}
+    assert config.router.scenarios == {}
 
 
 def test_a_key_written_twice() -> None:

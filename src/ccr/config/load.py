@@ -6,37 +6,39 @@ spelling. Source of the keys and their defaults: the npm router's documentation,
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
 
 from ccr.config.address import is_loopback
 from ccr.config.findings import Findings, shape
 from ccr.config.interpolate import Interpolation, joined
-from ccr.config.model import Auth, Config, LogLevel, Router, Secret
+from ccr.config.model import Auth, Config, LogLevel, Secret
 from ccr.config.parse import MalformedError, Table, values_from_bytes
 from ccr.config.providers import providers_from
+from ccr.config.router import router_from
 from ccr.config.section import Section
 from ccr.config.transformer_files import options_by_step, transformer_files_from
 from ccr.errors import ConfigError, Problem, StartError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
-    from ccr.config.model import Provider, Step, TransformerFile
+    from ccr.config.model import Step, TransformerFile
     from ccr.config.paths import Paths
 
 PROXY_KEYS = ("PROXY_URL", "HTTPS_PROXY", "https_proxy", "httpsProxy")
 KEYS = (
     *("$schema", "LOG", "LOG_LEVEL", "CLAUDE_PATH", "HOST", "PORT", "APIKEY", "AUTH", "API_TIMEOUT_MS"),
     *PROXY_KEYS,
-    *("transformers", "Providers", "providers", "Router", "StatusLine"),
+    *("transformers", "Providers", "providers", "Router", "fallback", "CUSTOM_ROUTER_PATH"),
+    *("forceUseImageAgent", "StatusLine"),
 )
 UNSUPPORTED = (
-    *("NON_INTERACTIVE_MODE", "CUSTOM_ROUTER_PATH", "REWRITE_SYSTEM_PROMPT", "ANTHROPIC_SMALL_FAST_MODEL"),
-    *("forceUseImageAgent", "fallback", "plugins", "Plugins"),
+    *("NON_INTERACTIVE_MODE", "REWRITE_SYSTEM_PROMPT", "ANTHROPIC_SMALL_FAST_MODEL"),
+    *("plugins", "Plugins"),
 )
-UNSUPPORTED_ROUTES = ("background", "think", "longContext", "longContextThreshold", "webSearch", "image")
+CUSTOM_ROUTER_SUFFIXES = (".py", ".js", ".cjs", ".mjs")
 REMOTE_KEY_CHARACTERS = 24
 DAY_MS = 24 * 3600 * 1000
 MISSING = """\
@@ -110,6 +112,7 @@ def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Ste
     root.warn_of_unknown(KEYS, unsupported=UNSUPPORTED)
     files: tuple[TransformerFile, ...] = transformer_files_from(root)
     providers = providers_from(root, check_step, options_by_step(files), environ)
+    _warn_of_image_agent(root)
     api_key = root.secret("APIKEY")
     auth: Auth = root.choice("AUTH", "key", get_args(Auth))
     return Config(
@@ -124,7 +127,8 @@ def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Ste
         proxy_url=_proxy_url(root),
         transformers=files,
         providers=providers,
-        router=_router(Section(root.table("Router"), "Router", root.findings), providers),
+        router=router_from(root, providers),
+        custom_router=_custom_router(root),
         status_line=_status_line(root),
         warnings=tuple(root.findings.warnings),
         notes=tuple(root.findings.notes),
@@ -175,20 +179,25 @@ def _proxy_url(root: Section) -> Secret | None:
     return None
 
 
-def _router(section: Section, providers: tuple[Provider, ...]) -> Router:
-    section.warn_of_unknown(("default",), unsupported=UNSUPPORTED_ROUTES)
-    written = section.text("default", allowed="a text provider,model")
-    routes = {
-        f"{provider.name},{model}".lower(): f"{provider.name},{model}"
-        for provider in providers
-        for model in provider.models
-    }
-    asked = ",".join(part.strip() for part in (written or "").split(",", 1)).lower()
-    if asked not in routes:
-        known = ", ".join(list(routes.values())[:10]) or "provider,model of Providers"
-        section.problem("default", section.quoted("default"), known)
-    others = {key: value for key, value in section.values.items() if key != "default"}
-    return Router(default=routes.get(asked), others=others)
+def _custom_router(root: Section) -> Path | None:
+    """Return the file of ``CUSTOM_ROUTER_PATH``; a relative one lies beside the configuration."""
+    allowed = "the path of a file that ends in .py or .js"
+    text = root.text("CUSTOM_ROUTER_PATH", allowed=allowed)
+    if text is None:
+        return None
+    path = Path(root.findings.file).absolute().parent / Path(text).expanduser()
+    if path.suffix.lower() not in CUSTOM_ROUTER_SUFFIXES or not path.is_file():
+        root.problem("CUSTOM_ROUTER_PATH", root.quoted("CUSTOM_ROUTER_PATH"), allowed)
+    return path
+
+
+def _warn_of_image_agent(root: Section) -> None:
+    if root.boolean("forceUseImageAgent", default=False):
+        root.findings.warn(
+            "forceUseImageAgent",
+            "has no effect: there is no image agent; a request whose last message of the user has an image "
+            "goes to Router.image as a whole",
+        )
 
 
 def _status_line(root: Section) -> Mapping[str, Any] | None:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ccr.config.model import MASK
+from ccr.config.router import values_from_router
 from ccr.config.sign_in import AUTO
 from ccr.protocol.redaction import redacted
 
@@ -31,7 +32,8 @@ def values_from_config(config: Config) -> dict[str, Any]:
             {"path": file.path, "options": without_secrets(file.options)} for file in config.transformers
         ],
         "Providers": [_provider(provider) for provider in config.providers],
-        "Router": {**without_secrets(config.router.others), "default": config.router.default},
+        "Router": {**without_secrets(config.router.others), **values_from_router(config.router)},
+        "CUSTOM_ROUTER_PATH": str(config.custom_router or ""),
         "StatusLine": without_secrets(config.status_line),
     }
 
