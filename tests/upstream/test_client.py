@@ -10,7 +10,8 @@ import pytest
 
 from ccr.config.model import Config, Provider, Secret
 from ccr.errors import UpstreamError
-from ccr.upstream.client import USER_AGENT, Upstream
+from ccr.upstream.client import Upstream
+from ccr.upstream.headers import USER_AGENT
 from tests.upstream.raw import Exchange, good_completion, good_stream, raw_upstream
 
 if TYPE_CHECKING:

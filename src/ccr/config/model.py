@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Api = Literal["chat", "anthropic", "auto"]
 Auth = Literal["key", "none"]
+KeyHeader = Literal["authorization", "x-api-key"]
 LogLevel = Literal["fatal", "error", "warn", "info", "debug", "trace"]
 
 MASK = "***"
@@ -100,6 +101,7 @@ class Provider:
     models: at least one, in the written order.
     steps: ``transformer.use``; model_steps: model -> ``transformer.<model>.use``, run after ``steps``.
     api: the dialect it is spoken to in (config/api.py); fits the URL.
+    key_header: which header a key of its own goes in (``authorization``: as a bearer token).
     max_tokens: model -> the most that is asked for; models without a limit of the person's are not in it.
     fetch_images: images that requests name by https addresses are fetched for it.
     max_payload_bytes: the largest body it takes; None where that is not known.
@@ -113,6 +115,7 @@ class Provider:
     steps: tuple[Step, ...] = ()
     model_steps: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
     api: Api = "chat"
+    key_header: KeyHeader = "authorization"
     max_tokens: Mapping[str, int] = field(default_factory=dict)
     fetch_images: bool = False
     max_payload_bytes: int | None = None

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
-from ccr import __version__
 from ccr.errors import ApiError
 from ccr.upstream.answer import Answer
 from ccr.upstream.auth.refusals import MAX_BODY_BYTES as MAX_REFUSAL_BYTES
@@ -34,6 +33,7 @@ from ccr.upstream.auth.tokens import token_from_header
 from ccr.upstream.deadlines import Deadlines
 from ccr.upstream.exchange import Exchange, Target, post
 from ccr.upstream.failures import silent, unreachable
+from ccr.upstream.headers import request_headers, signs_itself
 from ccr.upstream.retry import Attempt, is_replayable
 from ccr.upstream.urls import host_of, is_local
 
@@ -49,9 +49,9 @@ KEEP_ALIVE_S: Final = 15.0
 DNS_TTL_S: Final = 60
 READ_BYTES: Final = 64 * 1024
 """Reading pauses when twice this waits for a slow client."""
+MAX_TARGETS: Final = 256
 MAY_REFUSE_TOKEN: Final = frozenset({400, 401, 403})
 REFUSAL_READ_S: Final = 10.0
-USER_AGENT: Final = f"ccr/{__version__}"
 
 
 _attempt: ContextVar[Attempt] = ContextVar("attempt")
@@ -79,18 +79,20 @@ class Upstream:
         provider: Provider,
         url: str,
         body: bytes,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
         *,
         stream: bool,
         user_token: Secret | None = None,
     ) -> Answer:
         """Post ``body`` and return the answer as soon as its headers are there, whatever its status.
 
-        headers: what the route asks for beyond the ones every request has. user_token: of the user who asks,
-        where a provider answers as that user. Raises UpstreamError when no answer or no token came,
-        RequestError when there is no user token and there should be.
+        headers: what the route asks for beyond the ones every request has (headers.py). user_token: of
+        the user who asks, where a provider answers as that user. Raises UpstreamError when no answer or no
+        token came, RequestError when there is no user token and there should be.
         """
         send = partial(self._send, provider, url, body, headers, stream=stream)
+        if signs_itself(headers):
+            return await send(None)
         credentials = None if provider.api_key is not None else self._credentials.get(provider.name)
         if credentials is None:
             return await send(provider.api_key)
@@ -107,13 +109,13 @@ class Upstream:
         provider: Provider,
         url: str,
         body: bytes,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, str | None] | None,
         key: Secret | None,
         *,
         stream: bool,
     ) -> Answer:
         """Post once, and once more when a pooled connection turns out to be dead."""
-        sent = _headers(headers or {}, key, stream=stream)
+        sent = request_headers(headers or {}, key, stream=stream, key_header=provider.key_header)
         attempt = Attempt(time.monotonic())
         try:
             answer = await self._post(self._pooled, provider, url, body, sent, attempt)
@@ -159,6 +161,8 @@ class Upstream:
         key = (url, session is self._pooled)
         target = self._targets.get(key)
         if target is None:
+            if len(self._targets) == MAX_TARGETS:
+                self._targets.clear()  # a transformer may give every request a URL of its own
             target = self._targets[key] = Target(url, session)
         return target
 
@@ -251,16 +255,3 @@ async def _is_renewed(credentials: Credentials, header: Secret, answer: Answer) 
     except BaseException:
         answer.close()
         raise
-
-
-def _headers(extra: Mapping[str, str], key: Secret | None, *, stream: bool) -> dict[str, str]:
-    headers = {
-        "Accept": "text/event-stream" if stream else "application/json",
-        "Accept-Encoding": "identity",
-        "Content-Type": "application/json",
-        "User-Agent": USER_AGENT,
-        **extra,
-    }
-    if key is not None:
-        headers["Authorization"] = f"Bearer {key.reveal()}"
-    return headers
