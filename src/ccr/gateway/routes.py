@@ -73,12 +73,13 @@ def _route(provider: Provider, model: str) -> Route:
     is_asked = provider.api == "anthropic" or (provider.api == "auto" and traits.family == "claude")
     messages_url = messages_url_of(provider, model) if is_asked else None
     limits = limits_of(provider, model, traits)
+    pipeline = Pipeline.of(provider, model)
     return Route(
         provider,
         model,
         url_of(provider, model),
-        msgspec.structs.replace(traits, max_tokens_cap=limits.max_tokens),
-        Pipeline.of(provider, model),
+        msgspec.structs.replace(traits, max_tokens_cap=limits.max_tokens, handled=pipeline.handles),
+        pipeline,
         messages_url,
         limits,
     )

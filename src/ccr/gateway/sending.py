@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ccr.gateway.refusal import is_refusal, refusal_body, refusal_from_answer
+from ccr.protocol.thinking_wish import wish_from_request
 from ccr.transformers.base import Context
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Sending:
         request: what the client asked, None when it asked in this format. Raises ApiError.
         """
         name = f"{route.provider.name},{route.model}"
-        chat = route.pipeline.request(chat, context_of(route, record))
+        chat = route.pipeline.request(chat, context_of(route, record, request))
         chat = await self._payloads.chat(chat, route, record)
         attempt = self._repairing.begin(name, chat)
         try:
@@ -72,12 +73,13 @@ class Sending:
             record.rules += attempt.rules
 
 
-def context_of(route: Route, record: Record) -> Context:
-    """Return what the transformers of a request may know about it."""
+def context_of(route: Route, record: Record, request: MessagesRequest | None = None) -> Context:
+    """Return what the transformers of a request may know about it; request: as for ``Sending.send``."""
     return Context(
         provider=route.provider.name,
         model=route.model,
         is_stream=record.is_stream,
         request_id=record.client.request_id,
         session_id=record.client.session_id,
+        thinking=wish_from_request(request) if request is not None else None,
     )

@@ -14,7 +14,7 @@ from ccr.errors import RequestError
 from ccr.protocol.anthropic import Block, InputMessage, checked_text
 from ccr.protocol.chat_content import cache_mark, content_from_parts, parts_from_block
 from ccr.protocol.chat_results import Call, UserTurn
-from ccr.protocol.chat_turns import Turn, turns_from_messages
+from ccr.protocol.chat_turns import Turn, has_handled_history, turns_from_messages
 from ccr.protocol.request_rules import RequestRule, Rules
 
 if TYPE_CHECKING:
@@ -98,6 +98,11 @@ def _assistant_message(
     if mark is not None:
         _move_mark(mark, parts, rules)
     message: ChatMessage = {"role": "assistant"}
+    if reasoning and has_handled_history(traits):
+        thought = [block for block in turn.blocks if block.type == "thinking"]
+        text = "\n\n".join(block.thinking or "" for block in thought)
+        message["thinking"] = {"content": text, "signature": thought[-1].signature or ""}
+        reasoning = []
     if reasoning or parts:
         message["content"] = content_from_parts(reasoning + parts, traits)
     if tool_calls:

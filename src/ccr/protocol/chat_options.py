@@ -94,7 +94,7 @@ def effort_from_request(request: MessagesRequest, traits: ModelTraits, rules: Ru
     effort = request.output_config.effort if request.output_config else None
     if effort is None or traits.takes_effort:
         return effort
-    if not traits.takes_reasoning_effort:
+    if not traits.takes_reasoning_effort and (not request.thinking or "wish" not in traits.handled):
         rules.add(RequestRule.EFFORT_DROPPED)
     return None
 

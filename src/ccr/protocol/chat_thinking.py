@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ccr.protocol.request_rules import RequestRule, Rules
+from ccr.protocol.thinking_wish import wish_from_request
 
 if TYPE_CHECKING:
     from ccr.protocol.anthropic import MessagesRequest, Thinking
@@ -47,6 +48,8 @@ def thinking_from_request(
         if traits.thinking == {"adaptive"}:
             rules.add(RequestRule.THINKING_DISABLED_DROPPED)
         return None
+    if not traits.thinking and _is_handled(request, traits):
+        return None
     if wanted.type not in ("enabled", "adaptive") or not traits.thinking:
         rules.add(RequestRule.THINKING_DROPPED)
         return None
@@ -67,7 +70,7 @@ def reasoning_effort_from_request(request: MessagesRequest, traits: ModelTraits,
     Such models cannot be told not to think: the least they all take is ``low``. Adaptive thinking without
     an effort is ``high``, which is what Anthropic documents as the effort when none is named.
     """
-    if not traits.takes_reasoning_effort:
+    if not traits.takes_reasoning_effort or _is_handled(request, traits):
         return None
     wanted = request.thinking
     if wanted is not None and wanted.type == "disabled":
@@ -85,6 +88,11 @@ def reasoning_effort_from_request(request: MessagesRequest, traits: ModelTraits,
     if effort is not None:
         rules.add(RequestRule.EFFORT_DROPPED)
     return None if wanted is None else _effort_of_budget(wanted.budget_tokens)
+
+
+def _is_handled(request: MessagesRequest, traits: ModelTraits) -> bool:
+    """Whether a transformer writes what the request says of thinking."""
+    return "wish" in traits.handled and wish_from_request(request) is not None
 
 
 def _effort_of_budget(budget_tokens: int | None) -> str:

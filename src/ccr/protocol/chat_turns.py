@@ -86,6 +86,8 @@ def _is_kept(block: Block, role: str, traits: ModelTraits, rules: Rules) -> bool
             return False
         return True
     if block.type in ("thinking", "redacted_thinking") and role == "assistant":
+        if block.type == "thinking" and block.thinking and has_handled_history(traits):
+            return True
         if traits.family != "claude" or not traits.thinking:
             rules.add(RequestRule.THINKING_HISTORY_DROPPED)
             return False
@@ -93,6 +95,11 @@ def _is_kept(block: Block, role: str, traits: ModelTraits, rules: Rules) -> bool
             rules.add(RequestRule.UNSIGNED_THINKING_DROPPED)
             return False
     return True
+
+
+def has_handled_history(traits: ModelTraits) -> bool:
+    """Whether thinking is written for a transformer to send, signed or not: the model takes none."""
+    return "history" in traits.handled and (traits.family != "claude" or not traits.thinking)
 
 
 def _reminder(block: Block) -> Block:

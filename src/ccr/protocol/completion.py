@@ -67,6 +67,7 @@ class Delta(msgspec.Struct):
     function_call: Function | None = None
     reasoning_content: str | None = None
     reasoning: Any = None
+    thinking: Any = None
     refusal: str | None = None
 
 

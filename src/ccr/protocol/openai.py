@@ -69,13 +69,24 @@ class ToolCall(TypedDict):
     function: CalledFunction
 
 
+class MessageThinking(TypedDict):
+    """The thinking before a message, for transformers to send in the form their provider takes."""
+
+    content: str
+    signature: str
+
+
 class ChatMessage(TypedDict, total=False):
-    """One message; an assistant message with tool calls may have no ``content``."""
+    """One message; an assistant message with tool calls may have no ``content``.
+
+    thinking: only where a transformer asked for it (``ModelTraits.handled``), which then takes it away.
+    """
 
     role: Required[str]
     content: str | list[ContentPart] | None
     tool_calls: list[ToolCall]
     tool_call_id: str
+    thinking: MessageThinking
 
 
 class ChatFunction(TypedDict, total=False):

@@ -20,6 +20,7 @@ class ResponseRule(StrEnum):
     HALF_SURROGATE_REPLACED = "half_surrogate_replaced"
     REFUSAL_AS_TEXT = "refusal_as_text"
     SIGNATURE_REPEATED = "signature_repeated"
+    SIGNATURE_MADE_UP_DROPPED = "signature_made_up_dropped"
     # tool calls
     TOOL_CALL_ID_MADE = "tool_call_id_made"
     TOOL_CALL_ID_REPLACED = "tool_call_id_replaced"

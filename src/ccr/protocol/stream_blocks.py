@@ -101,7 +101,9 @@ class Blocks:
     def take(self, delta: Delta) -> None:
         """Take one delta (or a whole message). Raises ProtocolError when its arguments cannot be read."""
         thinking = delta.reasoning_content or delta.reasoning
-        if thinking and isinstance(thinking, str):
+        if delta.thinking is not None:
+            self._take_thinking(delta.thinking, thinking)
+        elif thinking and isinstance(thinking, str):
             self._place(self._write_thinking, thinking)
         content = delta.content
         if content:
@@ -153,6 +155,25 @@ class Blocks:
             self._place(self._write_text, part.text)
         else:
             self.rules.add(ResponseRule.UNKNOWN_PART_DROPPED)
+
+    def _take_thinking(self, thinking: object, beside: object) -> None:
+        """Take the form of the npm router's plugins: ``{"content", "signature"}``, or a text.
+
+        They send a stream's signature together with the whole thinking once more: what stands beside a
+        signature is a repetition when thinking is open. beside: thinking in another field of the delta,
+        for a ``thinking`` that has none.
+        """
+        parts = thinking if isinstance(thinking, dict) else {"content": thinking}
+        content, signature = parts.get("content") or beside, parts.get("signature")
+        is_repeated = bool(signature) and self._open is Open.THINKING and not self._open_is_empty
+        if content and isinstance(content, str) and not is_repeated:
+            self._place(self._write_thinking, content)
+        if not isinstance(signature, str):
+            return
+        if signature.isdecimal():
+            self.rules.add(ResponseRule.SIGNATURE_MADE_UP_DROPPED)
+        else:
+            self._place(self._write_signature, signature)
 
     def _take_reasoning(self, part: Part) -> None:
         self._place(self._write_thinking, part.text or "")

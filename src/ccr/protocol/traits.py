@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 Thinking = Literal["adaptive", "budget"]
+Handled = Literal["wish", "history"]
 
 
 class ModelTraits(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +22,8 @@ class ModelTraits(msgspec.Struct, frozen=True, kw_only=True):
     takes_cache_control / takes_images / takes_documents: the content part is understood.
     context_tokens, max_output_tokens: limits; None = not known, nothing is clamped.
     max_tokens_cap: the person's own limit of ``max_tokens``, None where there is none.
+    handled: what the route's transformers do about the thinking of a model whose family has no ``thinking``
+    here: give it the client's ``wish``, and the ``history``, which it is then written with (``ChatMessage``).
     """
 
     family: str = "claude"
@@ -35,3 +38,4 @@ class ModelTraits(msgspec.Struct, frozen=True, kw_only=True):
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     max_tokens_cap: int | None = None
+    handled: frozenset[Handled] = frozenset()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ccr.protocol.openai import ChatRequest
+    from ccr.protocol.thinking_wish import ThinkingWish
+    from ccr.protocol.traits import Handled
 
 Chunk = dict[str, Any]
 """One ``chat.completion.chunk``, decoded."""
@@ -27,13 +29,18 @@ Completion = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a step may know about the request it works on. model: as the provider calls it."""
+    """What a step may know about the request it works on. model: as the provider calls it.
+
+    thinking: what the client asked of the model's thinking, whatever the conversion made of it; None where
+    it said nothing, or came in the chat format, where its own words are in the request.
+    """
 
     provider: str
     model: str
     is_stream: bool = False
     request_id: str = ""
     session_id: str | None = None
+    thinking: ThinkingWish | None = None
 
 
 class Target(NamedTuple):
@@ -60,9 +67,15 @@ class Transformer:
 
     options: what the configuration gives the step. Raises ValueError with a sentence on options it cannot
     use.
+
+    handles: what the step does about the thinking of models that have no ``thinking`` parameter in the
+    conversion. ``wish``: it writes a parameter for ``Context.thinking``; the conversion then writes none.
+    ``history``: it sends the history's thinking; assistant messages then come with ``thinking``
+    (``{"content", "signature"}``), which it has to take away.
     """
 
     name: ClassVar[str] = ""
+    handles: ClassVar[frozenset[Handled]] = frozenset()
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options

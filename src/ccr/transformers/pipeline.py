@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ccr.config.model import Provider, Step
     from ccr.protocol.openai import ChatRequest
+    from ccr.protocol.traits import Handled
     from ccr.transformers.base import Completion, Context, Target
     from ccr.transformers.remote import RemoteHost, RemoteStep
 
@@ -56,6 +57,12 @@ class Pipeline:
     def returning(self) -> tuple[Steps | RemoteSteps, ...]:
         """The parts in the order in which an answer passes them."""
         return self.parts[::-1]
+
+    @property
+    def handles(self) -> frozenset[Handled]:
+        """What its steps do about a model's thinking; see ``Transformer.handles``."""
+        own = (step for step in self.steps if isinstance(step, Transformer))
+        return frozenset(handled for step in own for handled in step.handles)
 
     # The steps of this process alone, for whoever waits for nothing: the gateway goes by the parts.
 
