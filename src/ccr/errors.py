@@ -114,7 +114,27 @@ class RequestError(ApiError):
 
 
 class UpstreamError(ApiError):
-    """The upstream refused, failed or could not be reached."""
+    """The upstream refused, failed or could not be reached.
+
+    is_of_route: another route may well answer the same request (the upstream is down, full, or knows neither
+    us nor the model). By default what the status says; False where the request itself is at fault.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        error_type: str | None = None,
+        retry_after_s: int | None = None,
+        should_retry: bool | None = None,
+        is_of_route: bool | None = None,
+    ) -> None:
+        super().__init__(
+            status, message, error_type=error_type, retry_after_s=retry_after_s, should_retry=should_retry
+        )
+        default = status in {401, 403, 408, 429} or status >= 500
+        self.is_of_route = default if is_of_route is None else is_of_route
 
 
 class TransformerError(ApiError):

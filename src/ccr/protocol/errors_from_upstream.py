@@ -161,6 +161,7 @@ def _definitive(
             ),
             error_type="permission_error",
             should_retry=False,
+            is_of_route=True,
         )
     is_about_credential = any(word in words for word in _CREDENTIAL_WORDS)
     if status in {401, 403} or (status == 400 and is_about_credential):
@@ -181,6 +182,7 @@ def _definitive(
                 "`ccr status` shows what is configured; correct the model's name or api_base_url.",
             ),
             should_retry=False,
+            is_of_route=True,
         )
     return None
 
