@@ -5,6 +5,7 @@ The stories are those of the chat route; what ccr would lose shows in the transc
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -108,3 +109,28 @@ def test_auto_takes_the_native_route_where_there_is_one(serve: Callable[..., Ser
     service = serve(Script(turns=[Turn(tools=[bash("echo hi > out.txt")]), DONE]), provider={"api": "auto"})
     assert service.claude("do it").text == "DONE"
     assert set(paths(service)) == {NATIVE}
+
+
+def test_a_stricter_endpoint_stops_nobody(serve: Callable[..., Service]) -> None:
+    """Keys, a beta and long answers that the endpoint took yesterday: one refusal each, then never again."""
+    workspace = Workspace(
+        Script(turns=[Turn(tools=[bash("echo hi > out.txt")]), DONE, Turn(text="AGAIN")]),
+        refused_keys=["metadata"],
+        refused_betas=["interleaved-thinking-2025-05-14"],
+        max_output=20_000,
+    )
+    service = serve(workspace, provider={"api": "anthropic"})
+    session = service.claude("do it")
+    assert session.text == "DONE", session.text + session.stderr
+    assert (session.folder / "out.txt").read_text() == "hi\n"
+    refused = [status for status in service.statuses() if status != 200]
+    assert 1 <= len(refused) <= 3
+    assert service.statuses()[: len(refused)] == refused, "a refusal was met twice"
+    count = len(service.statuses())
+    assert service.claude("and now?").text == "AGAIN"
+    assert set(service.statuses()[count:]) == {200}, "what was learnt was forgotten"
+    repairs = json.loads(service.ccr("status", "--json").stdout)["counts"]["repairs"]
+    (counts,) = repairs.values()
+    assert counts["unknown_field_removed"]["metadata"] >= 3
+    assert "max_tokens_lowered" in counts
+    assert "unknown_field_removed: metadata" in service.ccr("status").stdout

@@ -6,6 +6,7 @@ import pytest
 
 from tests.protocol.chat_requests import (
     ADAPTIVE,
+    ALWAYS,
     EPHEMERAL,
     Json,
     custom_tool,
@@ -126,3 +127,14 @@ def test_tool_choice(
     result = sanitized(body, ADAPTIVE)
     assert result.body.get("tool_choice") == sent
     assert result.rules == rules
+
+
+@pytest.mark.parametrize("thinking_key", [{}, {"thinking": {"type": "disabled"}}])
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "Bash"}])
+def test_a_model_that_always_thinks_cannot_be_forced(thinking_key: Json, choice: Json) -> None:
+    body = with_messages(user("a"), tools=[BASH], tool_choice=choice, **thinking_key)
+    result = sanitized(body, ALWAYS)
+    assert result.body["tool_choice"] == {"type": "auto"}
+    assert "forced_tool_choice_as_auto" in result.rules
+    assert "thinking" not in result.body
+    assert sanitized(body, ADAPTIVE).body["tool_choice"] == choice

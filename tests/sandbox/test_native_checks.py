@@ -120,6 +120,14 @@ def test_refuses(body: Body, expected: str) -> None:
     assert expected in sentence_of(body)
 
 
+@pytest.mark.parametrize("model", ["databricks-claude-opus-5-5", "databricks-claude-fable-5-1"])
+def test_models_that_always_think_cannot_be_forced(model: str) -> None:
+    tool = {"name": "Bash", "input_schema": {"type": "object"}}
+    body = native_body(model=model, tools=[tool], tool_choice={"type": "any"})
+    assert sentence_of(body, model) == "Thinking may not be enabled when tool_choice forces tool use."
+    assert problem_of_native_request(body, rules_of(NEW)) is None, "others think only when they are asked to"
+
+
 def test_newer_families_take_no_prefill() -> None:
     body = native_body(messages=[*PLAIN["messages"], {"role": "assistant", "content": "I"}])
     assert "does not support assistant message prefill" in sentence_of(body, NEW)

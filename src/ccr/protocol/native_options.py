@@ -59,8 +59,8 @@ class NativeThinking(TypedDict, total=False):
 class NativeOptions(NamedTuple):
     """What changes in a request.
 
-    changes: key to JSON, None for a key that is not sent. is_thinking: thinking is on. notes: for the system
-    prompt.
+    changes: key to JSON, None for a key that is not sent. is_thinking: the model thinks. notes: for the
+    system prompt.
     """
 
     changes: dict[str, Raw | None]
@@ -93,7 +93,7 @@ def native_options(
     """
     max_tokens = max_tokens_from_request(request, traits, rules)
     thinking = _thinking(given, request, max_tokens, traits, rules, may_budget=may_budget)
-    is_thinking = thinking is not None and thinking["type"] != "disabled"
+    is_thinking = traits.always_thinks or (thinking is not None and thinking["type"] != "disabled")
     changes: dict[str, Raw | None] = {"thinking": None if thinking is None else raw(thinking)}
     if max_tokens != request.max_tokens:
         changes["max_tokens"] = raw(max_tokens)

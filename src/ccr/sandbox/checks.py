@@ -158,9 +158,9 @@ def check_tool_definition(where: str, tool: dict[str, Any], schema_key: str, nam
 
 
 def check_thinking(thinking: object, body: dict[str, Any], rules: ModelRules) -> str:
-    """Return the kind of thinking (``disabled`` when absent); refuse what the model does not take."""
+    """Return the kind of thinking the model will do; refuse what it does not take."""
     if thinking is None:
-        return "disabled"
+        return "adaptive" if rules.always_thinks else "disabled"
     thinking = require_object("thinking", thinking)
     kind = thinking.get("type")
     if kind not in THINKING_FIELDS:

@@ -18,9 +18,10 @@ ADAPTIVE = frozenset({"adaptive"})
 class ModelRules:
     """The limits of one endpoint; token counts are tokens.
 
-    thinking: the values of ``thinking.type`` it takes. sampling: whether temperature, top_p and top_k are
-    taken. effort: whether ``output_config.effort`` is. prefill: whether the last message may be the
-    assistant's. shows_thinking: whether thinking is shown when the request does not say (``display``).
+    thinking: the values of ``thinking.type`` it takes. always_thinks: without the parameter too. sampling:
+    whether temperature, top_p and top_k are taken. effort: whether ``output_config.effort`` is. prefill:
+    whether the last message may be the assistant's. shows_thinking: whether thinking is shown when the
+    request does not say (``display``).
     """
 
     name: str
@@ -28,6 +29,7 @@ class ModelRules:
     context: int = 200_000
     max_output: int = 64_000
     thinking: frozenset[str] = BUDGET
+    always_thinks: bool = False
     sampling: bool = True
     effort: bool = False
     prefill: bool = False
@@ -51,12 +53,12 @@ _ADAPTIVE_FAMILIES: dict[str, dict[str, Any]] = {
     "opus-4-7": {"min_cache_tokens": 2_048},
     "opus-4-8": {},
     "opus-5": {"min_cache_tokens": 512},
-    "opus-5-5": {"min_cache_tokens": 512},
+    "opus-5-5": {"always_thinks": True, "min_cache_tokens": 512},
     "sonnet-5": {},
     "sonnet-5-5": {"min_cache_tokens": 512},
     "haiku-5-5": {"min_cache_tokens": 512},
-    "fable-5": {"min_cache_tokens": 512},
-    "fable-5-1": {"min_cache_tokens": 512},
+    "fable-5": {"always_thinks": True, "min_cache_tokens": 512},
+    "fable-5-1": {"always_thinks": True, "min_cache_tokens": 512},
 }
 
 DEFAULT_MODELS = (

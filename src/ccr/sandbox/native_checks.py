@@ -32,6 +32,7 @@ from ccr.sandbox.refusals import (
     require_object,
     require_string,
 )
+from ccr.sandbox.tomorrow import unknown_beta
 
 if TYPE_CHECKING:
     from ccr.sandbox.models import ModelRules
@@ -82,7 +83,7 @@ def problem_of_native_headers(headers: dict[str, str]) -> Refusal | None:
     betas = [beta.strip() for beta in headers.get("anthropic-beta", "").split(",") if beta.strip()]
     for beta in betas:
         if beta not in BETAS:
-            return coded(400, "BAD_REQUEST", f"Unexpected value(s) `{beta}` for the `anthropic-beta` header.")
+            return unknown_beta(beta)
     return None
 
 

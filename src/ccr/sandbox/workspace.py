@@ -40,6 +40,7 @@ from ccr.sandbox.recording_server import Handler, RecordingServer
 from ccr.sandbox.refusals import Refused, pass_if_none
 from ccr.sandbox.token_endpoint import TOKEN_PATH
 from ccr.sandbox.tokens import PromptCache, prompt_tokens
+from ccr.sandbox.tomorrow import Tomorrow
 from ccr.sandbox.view import RequestView, view_of_chat, view_of_messages
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ class Workspace(RecordingServer):
         rate_limit_zero: Collection[str] = (),
         otpm: int | None = None,
         itpm: int | None = None,
+        refused_keys: Collection[str] = (),
+        refused_betas: Collection[str] = (),
+        max_output: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(port=port, login_page=login_page)
@@ -101,6 +105,7 @@ class Workspace(RecordingServer):
             refused_early_s=refused_early_s,
             clock=clock,
         )
+        self.tomorrow = Tomorrow(frozenset(refused_keys), frozenset(refused_betas), max_output)
         self.quotas = Quotas(itpm=itpm, otpm=otpm, clock=clock)
         self._platform = PlatformRoutes(self)
         self._clock = clock
@@ -152,6 +157,7 @@ class Workspace(RecordingServer):
         if endpoint not in self.models or body.get("model", endpoint) != endpoint:
             raise Refused(unknown_endpoint(body.get("model", endpoint)))
         rules = self._rules_of(endpoint, endpoint)
+        self.tomorrow.check_keys(body)
         pass_if_none(problem_of_chat_request(body, rules))
         return await self.answer(request, record, view_of_chat(body, endpoint), rules)
 
@@ -161,12 +167,14 @@ class Workspace(RecordingServer):
             return await self._unknown(request, record)
         body = self._admitted(record)
         pass_if_none(problem_of_native_headers(record.headers))
+        pass_if_none(self.tomorrow.problem_of_betas(record.headers))
         model = body.get("model")
         endpoint = endpoint_of(model, self.models) if is_gateway else model
         if endpoint not in self.models:
             is_catalog_name = is_gateway and "." in str(model)
             raise Refused(unknown_model_service(model) if is_catalog_name else unknown_endpoint(model))
         rules = self._rules_of(str(endpoint), str(model))
+        self.tomorrow.check_keys(body)
         pass_if_none(problem_of_native_request(body, rules))
         return await self.answer(request, record, view_of_messages(body), rules)
 
@@ -195,7 +203,7 @@ class Workspace(RecordingServer):
             raise Refused(retired_endpoint(model, self.retired[endpoint]))
         if endpoint in self.rate_limit_zero:
             raise Refused(rate_limit_of_zero())
-        return rules_of(model)
+        return self.tomorrow.rules(rules_of(model))
 
     async def answer(
         self, request: web.Request, record: Recorded, view: RequestView, rules: ModelRules
