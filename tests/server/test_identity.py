@@ -38,7 +38,7 @@ EVERY_ROUTE = ["/v1/messages", "/v1/chat/completions"]
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """One clock for ccr and the workspace."""
     clock = Clock()
-    monkeypatch.setattr("ccr.server.app.credentials_of", partial(credentials_of, clock=clock))
+    monkeypatch.setattr("ccr.server.sign_ins.credentials_of", partial(credentials_of, clock=clock))
     return clock
 
 

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from ccr.gateway.chat_line import ChatLine
 from ccr.gateway.completions_line import CompletionsLine
-from ccr.gateway.learning import Learning
-from ccr.gateway.metrics import Metrics
+from ccr.gateway.lasting import Lasting
 from ccr.gateway.models import models_page
 from ccr.gateway.native import Native, request_of
 from ccr.gateway.patience import Patience
 from ccr.gateway.payload import Payloads
 from ccr.gateway.record import Record, Recorder
-from ccr.gateway.repairing import Repairing
 from ccr.gateway.replies import Client, Reply, StreamReply
 from ccr.gateway.sending import Sending
 from ccr.protocol.anthropic import decode_count_request, decode_messages_request
@@ -44,7 +40,7 @@ def new_message_id() -> str:
 class Gateway:
     """Answers the requests of all clients by one configuration (routes: made from the same).
 
-    message_id: makes the ids of messages. clock: monotonic seconds.
+    message_id: makes the ids of messages. clock: monotonic seconds. lasting: of the gateway before this one.
     """
 
     def __init__(
@@ -58,14 +54,16 @@ class Gateway:
         clock: Callable[[], float] = time.monotonic,
         patience: Patience | None = None,
         payloads: Payloads | None = None,
+        lasting: Lasting | None = None,
     ) -> None:
-        self.metrics = Metrics()
-        self.repairing = Repairing(clock)
+        lasting = lasting or Lasting.new(clock)
+        self.metrics = lasting.metrics
+        self.repairing = lasting.repairing
         self._routes = routes
         self._upstream = upstream
         self._recorder = Recorder(self.metrics, logger, clock=clock)
         self._patience = patience or Patience()
-        self._learning = Learning(clock)
+        self._learning = lasting.learning
         self._payloads = payloads or Payloads(logger=logger)
         sending = Sending(upstream, self._recorder, self._learning, self._payloads, self.repairing)
         self._chat = ChatLine(
@@ -121,14 +119,13 @@ class Gateway:
         """Answer ``GET /v1/models``."""
         return Reply(200, self._models)
 
-    def status(self) -> Reply:
-        """Answer ``GET /status``: counters since the start, repairs that requests needed, and who we are."""
-        values = {
+    def status(self) -> dict[str, Any]:
+        """Return what ``GET /status`` says: counters since the start, repairs needed, who we are."""
+        return {
             **self.metrics.snapshot(),
             "repairs": self.repairing.snapshot(),
             "identities": self._upstream.identities(),
         }
-        return Reply(200, msgspec.json.encode(values))
 
     # -- the lines -------------------------------------------------------------------------------------
 

@@ -10,33 +10,31 @@ import contextlib
 import os
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from ccr.config.profiles import read_text
-from ccr.gateway.gateway import Gateway
-from ccr.gateway.routes import Routes
 from ccr.server.connection import Server
+from ccr.server.departure import DRAIN_S, IDLE_S, Departure, drain
 from ccr.server.front import Front
 from ccr.server.guard import Guard, Hosts
+from ccr.server.live import Live
+from ccr.server.reload import Reloader
 from ccr.server.routes import ROUTES
-from ccr.upstream.auth.credentials import credentials_of
-from ccr.upstream.auth.http import AiohttpTokenHttp
-from ccr.upstream.client import Upstream
-from ccr.upstream.identities import identities_of
+from ccr.server.sign_ins import SignIns
 
 if TYPE_CHECKING:
     import logging
     import socket
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 
     from ccr.config.model import Config, Secret
+    from ccr.gateway.gateway import Gateway
     from ccr.gateway.patience import Patience
+    from ccr.server.reload import Source
     from ccr.upstream.auth.credentials import Credentials
+    from ccr.upstream.client import Upstream
 
-DRAIN_S: Final = 30.0
-"""How long streams may take to end once the service is asked to stop."""
 CUT_S: Final = 1.0
 """How long the last bytes of what is cut may take."""
 
@@ -47,12 +45,21 @@ class App:
 
     server: Server
     front: Front
-    gateway: Gateway
-    upstream: Upstream
+    live: Live
+
+    @property
+    def gateway(self) -> Gateway:
+        """What answers requests that begin now."""
+        return self.live.current.gateway
+
+    @property
+    def upstream(self) -> Upstream:
+        """The connections of requests that begin now."""
+        return self.live.current.shared.upstream
 
     async def close(self) -> None:
         """Close the connections to the providers."""
-        await self.upstream.close()
+        await self.live.close()
 
 
 def make_app(
@@ -63,38 +70,32 @@ def make_app(
     ports: Iterable[int],
     log: logging.Logger,
     credentials: Mapping[str, Credentials] | None = None,
+    sign_in: Callable[[Config], Mapping[str, Credentials]] | None = None,
     patience: Patience | None = None,
 ) -> App:
     """Return a service that is not listening yet. ports: those it will listen on. Needs a running loop.
 
-    credentials: from `credentials_from`. Raises ValueError when a configured transformer cannot be built.
+    sign_in: makes the credentials of this and of later configurations (`SignIns.lease`); credentials: made
+    already, for a configuration that stays. Raises ValueError when a configured transformer cannot be built,
+    and what ``sign_in`` raises.
     """
-    routes = Routes(config)
-    upstream = Upstream(config, credentials)
-    gateway = Gateway(config, routes, upstream, logger=log, patience=patience)
+    live = Live(config, sign_in or (lambda _config: credentials or {}), log=log, patience=patience)
     asked = key if config.auth == "key" else None
     guard = Guard(
         Hosts.of(config.host, ports), asked, {path: served.endpoint for path, served in ROUTES.items()}
     )
-    takes_user_token = any(
-        each.sign_in is not None and each.sign_in.on_behalf_of_user for each in config.providers
-    )
-    front = Front(guard, gateway, key=key, instance=instance, log=log, takes_user_token=takes_user_token)
-    return App(Server(front.handle, log=log), front, gateway, upstream)
+    front = Front(guard, live, key=key, instance=instance, log=log)
+    return App(Server(front.handle, log=log), front, live)
 
 
 def credentials_from(
     config: Config, environ: Mapping[str, str], log: logging.Logger
-) -> dict[str, Credentials]:
+) -> Mapping[str, Credentials]:
     """Return the credentials of every provider that has no key of its own; asks no network.
 
     Raises ConfigError with what was looked for, of all providers for which nothing was found.
     """
-    http = AiohttpTokenHttp(proxy_url=config.proxy_url)
-    return {
-        name: credentials_of(identity, environ, http=http, read_file=read_text, log=log)
-        for name, identity in identities_of(config, environ).items()
-    }
+    return SignIns(environ, log).lease(config)
 
 
 async def serve(
@@ -107,60 +108,78 @@ async def serve(
     on_ready: Callable[[], None],
     environ: Mapping[str, str] | None = None,
     drain_s: float = DRAIN_S,
+    source: Source | None = None,
+    departure: Departure | None = None,
 ) -> None:
-    """Serve on bound sockets until SIGTERM or SIGINT, then finish what is running.
+    """Serve on bound sockets until SIGTERM or SIGINT, or until another process follows.
 
     on_ready: called once requests are answered. environ: where identities are looked for, by default the
     process's. drain_s: how long running streams may take to end; a second signal ends them at once.
-    Raises ConfigError when there is no identity for a provider without key.
+    source: what is watched for another configuration, also read on SIGHUP. departure: how another process
+    follows this one. Raises ConfigError when there is no identity for a provider without key.
     """
     ports = {sock.getsockname()[1] for sock in sockets}
-    credentials = credentials_from(config, os.environ if environ is None else environ, log)
-    app = make_app(config, key=key, instance=instance, ports=ports, log=log, credentials=credentials)
+    sign_ins = SignIns(os.environ if environ is None else environ, log)
+    app = make_app(config, key=key, instance=instance, ports=ports, log=log, sign_in=sign_ins.lease)
+    departure = departure or Departure()
     runner = web.ServerRunner(app.server, shutdown_timeout=CUT_S)
     try:
         await runner.setup()
-        with _stop_signals() as stop:
+        reloader = Reloader(app.live, source) if source is not None else None
+        with _signals(reloader) as stop:
             sites = [web.SockSite(runner, sock) for sock in sockets]
             for site in sites:
                 await site.start()
             on_ready()
-            signing_in = asyncio.create_task(app.upstream.sign_in())
-            await stop.wait()
-            signing_in.cancel()
-            log.info("stopping", extra={"fields": {"running": app.front.running_count}})
+            async with _beside(app.upstream.sign_in(), *([reloader.run()] if reloader is not None else [])):
+                await _first(stop, departure.asked)
+            is_followed = not stop.is_set()
+            fields = {"running": app.front.running_count, "followed": is_followed}
+            log.info("stopping", extra={"fields": fields})
             for site in sites:
                 await site.stop()
+            departure.is_deaf.set()
             stop.clear()
-            await _drain(app, stop, drain_s)
+            await drain(app.server, app.front, stop, drain_s, idle_s=IDLE_S if is_followed else 0)
     finally:
         await runner.cleanup()
         await app.close()
 
 
-async def _drain(app: App, stop: asyncio.Event, drain_s: float) -> None:
-    """Wait until nothing is running, at most ``drain_s`` or until the next signal; then cut the rest."""
-    app.server.pre_shutdown()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(drain_s):
-            second = asyncio.create_task(stop.wait())
-            try:
-                while app.server.connections and not second.done():
-                    await asyncio.wait([second], timeout=0.05)
-            finally:
-                second.cancel()
-    app.front.cut()
+async def _first(*events: asyncio.Event) -> None:
+    """Wait until one of the events is set."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run ``work`` while the service serves. What fails there has said so; it does not end the service."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[asyncio.Event]:
+def _signals(reloader: Reloader | None) -> Iterator[asyncio.Event]:
     """Give an event that a signal to stop sets; the caller may clear it to see the next one."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    actions = dict.fromkeys((signal.SIGTERM, signal.SIGINT), stop.set)
+    if reloader is not None:
+        actions[signal.SIGHUP] = reloader.ask
+    for number, action in actions.items():
+        loop.add_signal_handler(number, action)
     try:
         yield stop
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in actions:
             loop.remove_signal_handler(number)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from typing import TYPE_CHECKING, Final, cast
 
+import msgspec
 from aiohttp import web
 
 from ccr.config.model import Secret
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
 
-    from ccr.gateway.gateway import Gateway
     from ccr.gateway.replies import StreamReply
     from ccr.server.dialects import Dialect
+    from ccr.server.generation import Generation
     from ccr.server.guard import Guard
+    from ccr.server.live import Live
     from ccr.server.routes import Served
 
 ROOT_TEXT: Final = b"ccr is running.\n"
@@ -41,48 +44,59 @@ def new_request_id() -> str:
 class Front:
     """Answers requests.
 
-    instance, key: for the proof of ``/health``. takes_user_token: hand over the token of the client's user,
-    which the front of a Databricks App adds; it is not even read where no provider asks for it.
+    live: the configuration that answers. instance, key: for the proof of ``/health``. The token of the
+    client's user, which the front of a Databricks App adds, is not even read where no provider asks for it.
     """
 
     def __init__(
         self,
         guard: Guard,
-        gateway: Gateway,
+        live: Live,
         *,
         key: Secret,
         instance: str,
         log: logging.Logger,
-        takes_user_token: bool = False,
         request_id: Callable[[], str] = new_request_id,
     ) -> None:
-        self._takes_user_token = takes_user_token
         self._guard = guard
-        self._gateway = gateway
+        self._live = live
         self._key = key
         self._instance = instance
         self._log = log
         self._request_id = request_id
         self._running: set[asyncio.Task[object]] = set()
         self._is_cut = False
+        self._is_leaving = False
+        self.last_change_at = 0.0
+        """When a request last began or ended, in monotonic seconds."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Raises only when the client has left."""
         task = cast("asyncio.Task[object]", asyncio.current_task())
         self._running.add(task)
+        generation = self._live.current
+        generation.begin()
+        self.last_change_at = time.monotonic()
         try:
-            return await self._handle(request, self._request_id())
+            response = await self._handle(request, generation, self._request_id())
+            if self._is_leaving:
+                response.force_close()
+            return response
         finally:
+            generation.end()
             self._running.discard(task)
+            self.last_change_at = time.monotonic()
 
-    async def _handle(self, request: web.BaseRequest, request_id: str) -> web.StreamResponse:
+    async def _handle(
+        self, request: web.BaseRequest, generation: Generation, request_id: str
+    ) -> web.StreamResponse:
         dialect: Dialect = "anthropic"
         try:
             path = self._guard.path_of(request.raw_path)
             served = ROUTES[path]
             dialect = served.dialect
             self._guard.check(request.method, path, request.headers)
-            reply = await self._reply(served, request, request_id)
+            reply = await self._reply(served, request, generation, request_id)
             if isinstance(reply, Reply):
                 return _response(reply.status, reply.body, reply.headers, request_id)
             return await self._stream(request, reply, request_id, dialect)
@@ -98,33 +112,29 @@ class Front:
             self._log.exception("unexpected error", extra={"fields": {"request_id": request_id}})
             return self._refused(_unexpected(request_id), dialect, request_id)
 
-    async def _reply(self, served: Served, request: web.BaseRequest, request_id: str) -> Reply | StreamReply:
+    async def _reply(
+        self, served: Served, request: web.BaseRequest, generation: Generation, request_id: str
+    ) -> Reply | StreamReply:
+        gateway = generation.gateway
         match served.action:
             case "messages":
-                return await self._gateway.messages(await body_of(request), self._client(request, request_id))
+                return await gateway.messages(
+                    await body_of(request), _client(request, generation, request_id)
+                )
             case "count_tokens":
-                return self._gateway.count_tokens(await body_of(request))
+                return gateway.count_tokens(await body_of(request))
             case "chat_completions":
                 body = await body_of(request)
-                return await self._gateway.chat_completions(body, self._client(request, request_id))
+                return await gateway.chat_completions(body, _client(request, generation, request_id))
             case "models":
-                return self._gateway.models()
+                return gateway.models()
             case "status":
-                return self._gateway.status()
+                values = {**gateway.status(), "configuration": self._live.report()}
+                return Reply(200, msgspec.json.encode(values))
             case "root":
                 return Reply(200, ROOT_TEXT, {"content-type": "text/plain; charset=utf-8"})
             case "health":
                 return Reply(200, health_body(request.raw_path, self._key, self._instance))
-
-    def _client(self, request: web.BaseRequest, request_id: str) -> Client:
-        user_token = request.headers.get(ON_BEHALF_OF_HEADER) if self._takes_user_token else None
-        return Client(
-            request_id=request_id,
-            session_id=_name(request.headers.get("X-Claude-Code-Session-Id")),
-            agent=_name(request.headers.get("User-Agent")),
-            betas=",".join(request.headers.getall("anthropic-beta", ())) or None,
-            user_token=Secret(user_token) if user_token is not None else None,
-        )
 
     def _refused(self, error: ApiError, dialect: Dialect, request_id: str) -> web.Response:
         self._log.debug(
@@ -144,6 +154,8 @@ class Front:
     ) -> web.StreamResponse:
         """Write a stream to its end; whatever happens, the reply is closed, and with it the upstream."""
         response = EventStream(headers=_headers(reply.headers, request_id))
+        if self._is_leaving:
+            response.force_close()
         try:
             await response.prepare(request)
             while data := await reply.next():
@@ -169,6 +181,11 @@ class Front:
         """How many requests are being answered."""
         return len(self._running)
 
+    def leave(self) -> None:
+        """Say on each further answer that its connection ends with it."""
+        self._is_leaving = True
+        self.last_change_at = time.monotonic()
+
     def cut(self) -> None:
         """End all requests with an error: the service stops and they took too long."""
         self._is_cut = True
@@ -180,6 +197,17 @@ class EventStream(web.StreamResponse):
     """A response whose head goes out together with its first event."""
 
     _send_headers_immediately = False
+
+
+def _client(request: web.BaseRequest, generation: Generation, request_id: str) -> Client:
+    user_token = request.headers.get(ON_BEHALF_OF_HEADER) if generation.takes_user_token else None
+    return Client(
+        request_id=request_id,
+        session_id=_name(request.headers.get("X-Claude-Code-Session-Id")),
+        agent=_name(request.headers.get("User-Agent")),
+        betas=",".join(request.headers.getall("anthropic-beta", ())) or None,
+        user_token=Secret(user_token) if user_token is not None else None,
+    )
 
 
 def _response(status: int, body: bytes, headers: Mapping[str, str], request_id: str) -> web.Response:

@@ -1,0 +1,98 @@
+"""Noticing that config.json was edited, and taking it over: a cheap look once a second, or SIGHUP.
+
+An editor may write a file in pieces. So a content that cannot be used is looked at once more a moment later,
+and called a mistake only when it is still the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ccr.errors import ConfigError, StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ccr.config.model import Config
+    from ccr.server.live import Live
+
+POLL_S: Final = 1.0
+
+Signature = tuple[int, int, int, int] | None
+"""Time of the last change, size, inode, device; None when there is no such file."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the configuration comes from.
+
+    load: reads and checks it, outside the loop; raises ConfigError or StartError. on_adopted: called with
+    each configuration that is taken over, before a request begins with it (the log must mask its secrets).
+    """
+
+    file: Path
+    load: Callable[[], Config]
+    on_adopted: Callable[[Config], None]
+
+
+class Reloader:
+    """Keeps a service at the configuration of its source."""
+
+    def __init__(self, live: Live, source: Source, *, poll_s: float = POLL_S) -> None:
+        self._live = live
+        self._source = source
+        self._poll_s = poll_s
+        self._seen = self._signature()
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Have it read now, whether the file looks changed or not."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        doubted: Signature = None
+        while True:
+            is_asked = await self._is_asked()
+            signature = self._signature()
+            if signature == self._seen and not is_asked:
+                continue
+            problems = await self._taken_over()
+            if not problems:
+                self._seen, doubted = signature, None
+            elif is_asked or signature == doubted:
+                self._seen, doubted = signature, None
+                self._live.reject(problems)
+            else:
+                doubted = signature
+
+    async def _is_asked(self) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._poll_s):
+                await self._asked.wait()
+        is_asked = self._asked.is_set()
+        self._asked.clear()
+        return is_asked
+
+    async def _taken_over(self) -> tuple[str, ...]:
+        """Return why the file cannot be used; empty when it is in use now."""
+        try:
+            config = await asyncio.to_thread(self._source.load)
+            self._source.on_adopted(config)
+            self._live.adopt(config)
+        except ConfigError as error:
+            return tuple(str(problem) for problem in error.problems)
+        except (StartError, ValueError, OSError) as error:
+            return (str(error).partition("\n")[0],)
+        return ()
+
+    def _signature(self) -> Signature:
+        try:
+            status = self._source.file.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev
