@@ -1,6 +1,6 @@
-"""Which provider and model serve a request, and by which rule.
+"""Which provider and model serve a request by the name of its model alone.
 
-First match wins:
+The rules that look at more than the name come before (router.py). First match wins:
 
     explicit    ``provider,model``, both configured
     model       the name of a configured model; the first provider that lists it
@@ -69,11 +69,9 @@ def choose(model: str, config: Config, name_facts: NameFactsOf) -> Decision:
 
     Raises RequestError (400) that names what is configured.
     """
-    name = model.strip()
-    if name.lower().endswith(LONG_CONTEXT_SUFFIX):
-        name = name[: -len(LONG_CONTEXT_SUFFIX)].rstrip()
+    name = name_of(model)
     if "," in name:
-        return Decision(*_explicit(name, config), "explicit")
+        return Decision(*explicit_route(name, config), "explicit")
     for provider in config.providers:
         configured = _spelled(name, provider.models)
         if configured is not None:
@@ -87,6 +85,14 @@ def choose(model: str, config: Config, name_facts: NameFactsOf) -> Decision:
     return Decision(*found, "same_model")
 
 
+def name_of(model: str) -> str:
+    """Return a model's name without the suffix ``[1m]``."""
+    name = model.strip()
+    if name.lower().endswith(LONG_CONTEXT_SUFFIX):
+        name = name[: -len(LONG_CONTEXT_SUFFIX)].rstrip()
+    return name
+
+
 def name_for(decision: Decision, config: Config) -> str:
     """Return the shortest name that leads to a decision: the model's, with its provider where it must be."""
     model = decision.model
@@ -96,7 +102,7 @@ def name_for(decision: Decision, config: Config) -> str:
 
 def _claude(asked: NameFacts, config: Config, name_facts: NameFactsOf) -> Decision:
     """Return the route for a name of Claude that is not configured as it is."""
-    default = Decision(*_default(config), "default")
+    default = Decision(*default_of(config), "default")
     default_family = name_facts(default.model).family
     if not default_family:
         return default
@@ -136,7 +142,8 @@ def _best(
     )
 
 
-def _explicit(name: str, config: Config) -> tuple[Provider, str]:
+def explicit_route(name: str, config: Config) -> tuple[Provider, str]:
+    """Return the route that ``provider,model`` names. Raises RequestError (400)."""
     provider_name, _, model_name = (part.strip() for part in name.partition(","))
     provider = next((p for p in config.providers if p.name.lower() == provider_name.lower()), None)
     if provider is None:
@@ -149,10 +156,11 @@ def _explicit(name: str, config: Config) -> tuple[Provider, str]:
     return provider, configured
 
 
-def _default(config: Config) -> tuple[Provider, str]:
+def default_of(config: Config) -> tuple[Provider, str]:
+    """Return the default route. Raises RequestError (400)."""
     if config.router.default is None:
         raise RequestError(f"model: Router.default is not set in ccr's configuration. {_remedy(config)}")
-    return _explicit(config.router.default, config)
+    return explicit_route(config.router.default, config)
 
 
 def _spelled(name: str, models: Iterable[str]) -> str | None:
