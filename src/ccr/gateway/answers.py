@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from ccr.gateway.changed_answers import release
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.learning import Learning
     from ccr.gateway.message_reply import MessageReply, Stream
     from ccr.gateway.record import Record, Recorder
     from ccr.gateway.routes import Route
-    from ccr.upstream.answer import Answer
     from ccr.upstream.client import Upstream
 
 JSON_TYPE: Final = "application/json"
 STREAM_TYPE: Final = "text/event-stream"
 
 
-async def whole_body(answer: Answer, record: Record, *, idle_s: float) -> bytes:
+async def whole_body(answer: Incoming, record: Record, *, idle_s: float) -> bytes:
     """Return the body of an answer, which is closed. idle_s: how long it may be silent."""
     try:
         data = await answer.read(timeout_s=idle_s)
@@ -58,7 +60,7 @@ class StreamEnds:
                 self._recorder.end(record, reply.fault or asyncio.CancelledError())
                 return
             if stream.error is None:
-                self._upstream.release(answer)
+                release(self._upstream, answer)
             else:
                 answer.close()
             self._learning.learn(route, estimated, stream.usage)

@@ -16,6 +16,7 @@ from ccr.protocol.stream import MessageStream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.learning import Learning
     from ccr.gateway.patience import Patience
     from ccr.gateway.record import Record, Recorder
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ccr.gateway.routes import Route
     from ccr.gateway.sending import Sending
     from ccr.protocol.anthropic import MessagesRequest
-    from ccr.upstream.answer import Answer
     from ccr.upstream.client import Upstream
 
 
@@ -83,7 +83,7 @@ class ChatLine:
         return reply
 
     def _message_stream(
-        self, answer: Answer, request: MessagesRequest, conversion: Conversion, route: Route, record: Record
+        self, answer: Incoming, request: MessagesRequest, conversion: Conversion, route: Route, record: Record
     ) -> MessageReply:
         return MessageReply(
             answer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ccr.errors import ProtocolError, UpstreamError
+from ccr.errors import ApiError, ProtocolError, UpstreamError
 from ccr.gateway.replies import EVENT_STREAM
 from ccr.protocol.completion import decode_chunk
 from ccr.protocol.sse import DONE, Decoder
@@ -13,8 +13,8 @@ from ccr.protocol.usage import ChatUsage, merged
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.patience import Patience
-    from ccr.upstream.answer import Answer
 
 
 class ChatReply:
@@ -26,7 +26,7 @@ class ChatReply:
 
     def __init__(
         self,
-        answer: Answer,
+        answer: Incoming,
         *,
         provider: str,
         patience: Patience,
@@ -35,7 +35,7 @@ class ChatReply:
         self.headers = {"content-type": EVENT_STREAM, "cache-control": "no-cache"}
         self.answer = answer
         self.usage: ChatUsage | None = None
-        self.error: UpstreamError | None = None
+        self.error: ApiError | None = None
         self.is_finished = False
         self.received_bytes = 0
         self.event_count = 0
@@ -45,14 +45,14 @@ class ChatReply:
         self._tap: Decoder | None = Decoder()
 
     async def next(self) -> bytes:
-        """Return what the upstream sent, b"" at the end. Raises UpstreamError when it breaks off."""
+        """Return what the upstream sent, b"" at the end. Raises ApiError when it breaks off."""
         try:
             data = await self.answer.next(self._patience.idle_s)
         except TimeoutError:
             self.error = UpstreamError(
                 504, f"{self._provider} sent nothing for {self._patience.idle_s:.0f} s; the answer is cut"
             )
-        except UpstreamError as error:
+        except ApiError as error:
             self.error = error
         if self.error is not None:
             if self.is_finished:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ccr.errors import ProtocolError, RequestError
 from ccr.gateway.answers import STREAM_TYPE, whole_body
+from ccr.gateway.changed_answers import release
 from ccr.gateway.chat_reply import ChatReply
 from ccr.gateway.replies import Reply
 from ccr.protocol.completion import decode_completion
@@ -14,13 +15,13 @@ from ccr.protocol.errors_from_upstream import error_in_answer, upstream_error
 from ccr.protocol.usage import usage_from_chat
 
 if TYPE_CHECKING:
+    from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.patience import Patience
     from ccr.gateway.record import Record, Recorder
     from ccr.gateway.replies import StreamReply
     from ccr.gateway.routes import Route
     from ccr.gateway.sending import Sending
     from ccr.protocol.openai import ChatRequest
-    from ccr.upstream.answer import Answer
     from ccr.upstream.client import Upstream
 
 
@@ -61,14 +62,14 @@ class CompletionsLine:
         self._recorder.end(record)
         return Reply(200, data)
 
-    def _stream(self, answer: Answer, route: Route, record: Record) -> ChatReply:
+    def _stream(self, answer: Incoming, route: Route, record: Record) -> ChatReply:
         def on_end(reply: ChatReply) -> None:
             record.sent_bytes = record.upstream_bytes = reply.received_bytes
             record.events = reply.event_count
             if reply.usage is not None:
                 record.usage = usage_from_chat(reply.usage)
             if reply.is_finished:
-                self._upstream.release(answer)
+                release(self._upstream, answer)
                 self._recorder.end(record)
             else:
                 answer.close()

@@ -20,6 +20,7 @@ from ccr.gateway.payload import Payloads
 from ccr.gateway.record import Record, Recorder
 from ccr.gateway.replies import Client, Reply, StreamReply
 from ccr.gateway.sending import Sending
+from ccr.gateway.transforming import Transforming
 from ccr.protocol.anthropic import decode_count_request, decode_messages_request
 from ccr.protocol.openai import decode_chat_request
 
@@ -65,7 +66,9 @@ class Gateway:
         self._patience = patience or Patience()
         self._learning = lasting.learning
         self._payloads = payloads or Payloads(logger=logger)
-        sending = Sending(upstream, self._recorder, self._learning, self._payloads, self.repairing)
+        sending = Sending(
+            upstream, self._recorder, self._learning, self._payloads, self.repairing, Transforming(logger)
+        )
         self._chat = ChatLine(
             sending,
             upstream,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ccr.errors import UpstreamError
+from ccr.errors import ApiError, UpstreamError
 from ccr.gateway.patience import Silence
 from ccr.gateway.replies import EVENT_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.patience import Patience
     from ccr.protocol.native_stream import NativeTap
     from ccr.protocol.stream import MessageStream
-    from ccr.upstream.answer import Answer
 
     Stream = MessageStream | NativeTap
 
@@ -27,7 +27,7 @@ class MessageReply:
 
     def __init__(
         self,
-        answer: Answer,
+        answer: Incoming,
         stream: Stream,
         *,
         patience: Patience,
@@ -89,6 +89,8 @@ class MessageReply:
             return b""
         except UpstreamError as error:
             return stream.close() if is_ending else stream.fail(error)
+        except ApiError as error:  # a transformer's
+            return stream.fail(error)
         if not data:
             return stream.close()
         self.received_bytes += len(data)

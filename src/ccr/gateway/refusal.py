@@ -10,8 +10,8 @@ from ccr.protocol.errors_from_upstream import upstream_error
 if TYPE_CHECKING:
     from ccr.config.model import Secret
     from ccr.errors import UpstreamError
+    from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.routes import Route
-    from ccr.upstream.answer import Answer
 
 MAX_ERROR_BYTES: Final = 64 * 1024
 ERROR_READ_S: Final = 10.0
@@ -20,12 +20,12 @@ MASK: Final = "***"
 _PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 
 
-def is_refusal(answer: Answer) -> bool:
+def is_refusal(answer: Incoming) -> bool:
     """Tell whether the answer's head already says that no model's answer follows."""
     return answer.status != 200 or answer.content_type in _PAGES
 
 
-async def refusal_body(answer: Answer) -> bytes:
+async def refusal_body(answer: Incoming) -> bytes:
     """Return the start of the answer's body, enough to see what it says; the answer is closed."""
     try:
         return await answer.read_start(max_bytes=MAX_ERROR_BYTES, timeout_s=ERROR_READ_S)
@@ -34,7 +34,7 @@ async def refusal_body(answer: Answer) -> bytes:
 
 
 def refusal_from_answer(
-    answer: Answer, body: bytes, route: Route, *, estimated_tokens: int | None
+    answer: Incoming, body: bytes, route: Route, *, estimated_tokens: int | None
 ) -> UpstreamError:
     """Return the error that a refusal stands for.
 

@@ -9,11 +9,14 @@ from ccr.protocol.thinking_wish import wish_from_request
 from ccr.transformers.base import Context
 
 if TYPE_CHECKING:
+    from ccr.errors import UpstreamError
+    from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.learning import Learning
     from ccr.gateway.payload import Payloads
     from ccr.gateway.record import Record, Recorder
     from ccr.gateway.repairing import Repairing
     from ccr.gateway.routes import Route
+    from ccr.gateway.transforming import Outgoing, Transforming
     from ccr.protocol.anthropic import MessagesRequest
     from ccr.protocol.openai import ChatRequest
     from ccr.upstream.answer import Answer
@@ -30,47 +33,84 @@ class Sending:
         learning: Learning,
         payloads: Payloads,
         repairing: Repairing,
+        transforming: Transforming,
     ) -> None:
         self._upstream = upstream
         self._recorder = recorder
         self._learning = learning
         self._payloads = payloads
         self._repairing = repairing
+        self._transforming = transforming
 
     async def send(
         self, route: Route, chat: ChatRequest, record: Record, request: MessagesRequest | None
-    ) -> Answer:
-        """Send the request after its transformers; return an answer that looks like a model's.
+    ) -> Incoming:
+        """Send the request after its transformers; return an answer that looks like a model's, after them.
 
         A request that is refused for something that can be repaired is repaired and sent again.
         request: what the client asked, None when it asked in this format. Raises ApiError.
         """
-        name = f"{route.provider.name},{route.model}"
-        chat = route.pipeline.request(chat, context_of(route, record, request))
+        context = context_of(route, record, request)
+        outgoing = await self._transforming.request(chat, route, context)
+        answer: Incoming
+        if outgoing.chat is None:
+            answer = await self._open(outgoing.body, route, outgoing, record)
+            if is_refusal(answer):
+                raise await self._refusal(answer, route, request)
+        else:
+            answer = await self._send_chat(outgoing.chat, route, outgoing, record, request)
+        changed = await self._transforming.answer(answer, route, context, record)
+        if changed is not answer and is_refusal(changed):
+            raise await self._refusal(changed, route, request)
+        return changed
+
+    async def _send_chat(
+        self,
+        chat: ChatRequest,
+        route: Route,
+        outgoing: Outgoing,
+        record: Record,
+        request: MessagesRequest | None,
+    ) -> Answer:
         chat = await self._payloads.chat(chat, route, record)
-        attempt = self._repairing.begin(name, chat)
+        attempt = self._repairing.begin(f"{route.provider.name},{route.model}", chat)
         try:
             while True:
                 attempt.request, body = await self._payloads.fitted_chat(
                     attempt.request, route, record, request
                 )
-                answer = await self._upstream.open(
-                    route.provider,
-                    route.url,
-                    body,
-                    stream=record.is_stream,
-                    user_token=record.client.user_token,
-                )
-                self._recorder.answered(record)
+                answer = await self._open(body, route, outgoing, record)
                 if not is_refusal(answer):
                     attempt.accept()
                     return answer
                 said = await refusal_body(answer)
                 if not attempt.repair(answer.status, said):
-                    estimated = self._learning.estimate(request, route) if request is not None else None
-                    raise refusal_from_answer(answer, said, route, estimated_tokens=estimated)
+                    raise self._refusal_from(answer, said, route, request)
         finally:
             record.rules += attempt.rules
+
+    async def _open(self, body: bytes, route: Route, outgoing: Outgoing, record: Record) -> Answer:
+        answer = await self._upstream.open(
+            route.provider,
+            outgoing.url,
+            body,
+            outgoing.headers,
+            stream=record.is_stream,
+            user_token=record.client.user_token,
+        )
+        self._recorder.answered(record)
+        return answer
+
+    async def _refusal(
+        self, answer: Incoming, route: Route, request: MessagesRequest | None
+    ) -> UpstreamError:
+        return self._refusal_from(answer, await refusal_body(answer), route, request)
+
+    def _refusal_from(
+        self, answer: Incoming, said: bytes, route: Route, request: MessagesRequest | None
+    ) -> UpstreamError:
+        estimated = self._learning.estimate(request, route) if request is not None else None
+        return refusal_from_answer(answer, said, route, estimated_tokens=estimated)
 
 
 def context_of(route: Route, record: Record, request: MessagesRequest | None = None) -> Context:

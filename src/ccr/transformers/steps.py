@@ -20,6 +20,7 @@ from ccr.errors import ApiError, TransformerError
 from ccr.protocol.openai import encode_chat_request
 from ccr.protocol.redaction import redacted
 from ccr.transformers.base import Target, Transformer
+from ccr.transformers.targets import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,7 +71,7 @@ class Steps:
         for step in self._targets:
             with naming(step.name, "target"):
                 answer = step.target(target, context)
-                target = checked(answer, Target, "a Target", step.name, "target")
+                target = checked_target(checked(answer, Target, "a Target", step.name, "target"), step.name)
         return target
 
     def completion(self, completion: Completion, context: Context) -> Completion:
@@ -120,6 +121,14 @@ def checked(value: Any, kind: type[Any], what: str, name: str, hook: str) -> Any
     if isinstance(value, kind):
         return value
     raise bad_result(value, what, name, hook)
+
+
+def checked_target(target: Target, name: str) -> Target:
+    """Return where a step wants a request to go. Raises TransformerError when no request can go there."""
+    fault = fault_of(target)
+    if fault is not None:
+        raise TransformerError(name, "target", fault)
+    return target
 
 
 def bad_result(value: object, what: str, name: str, hook: str) -> TransformerError:
