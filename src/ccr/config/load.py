@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
-from urllib.parse import urlsplit
 
 from ccr.config.address import is_loopback
 from ccr.config.findings import Findings, shape
 from ccr.config.interpolate import Interpolation, joined
 from ccr.config.model import Auth, Config, LogLevel, Secret
+from ccr.config.network import GLOBAL_KEYS, ca_files_from, no_proxy_from, proxy_url_from
 from ccr.config.parse import MalformedError, Table, values_from_bytes
 from ccr.config.providers import providers_from
 from ccr.config.router import router_from
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from ccr.config.model import Step, TransformerFile
     from ccr.config.paths import Paths
 
-PROXY_KEYS = ("PROXY_URL", "HTTPS_PROXY", "https_proxy", "httpsProxy")
 KEYS = (
     *("$schema", "LOG", "LOG_LEVEL", "CLAUDE_PATH", "HOST", "PORT", "APIKEY", "AUTH", "API_TIMEOUT_MS"),
-    *PROXY_KEYS,
+    *GLOBAL_KEYS,
     *("transformers", "Providers", "providers", "Router", "fallback", "CUSTOM_ROUTER_PATH"),
     *("forceUseImageAgent", "StatusLine"),
 )
@@ -124,7 +123,9 @@ def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Ste
         api_key=api_key,
         auth=auth,
         api_timeout_s=root.integer("API_TIMEOUT_MS", 600_000, 1, DAY_MS) / 1000,
-        proxy_url=_proxy_url(root),
+        proxy_url=proxy_url_from(root, environ),
+        no_proxy=no_proxy_from(root, environ),
+        ca_files=ca_files_from(root, environ),
         transformers=files,
         providers=providers,
         router=router_from(root, providers),
@@ -160,23 +161,6 @@ def _port(root: Section, environ: Mapping[str, str]) -> int:
         return port
     service = Section({"SERVICE_PORT": environ["SERVICE_PORT"]}, "environment", root.findings)
     return service.integer("SERVICE_PORT", port, 0, 65535)
-
-
-def _proxy_url(root: Section) -> Secret | None:
-    """Return the first proxy named by any of the documented keys; never quoted, it may hold a password."""
-    for key in PROXY_KEYS:
-        text = root.text(key, allowed="the URL of a proxy")
-        if text is None:
-            continue
-        try:
-            parts = urlsplit(text)
-            is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            is_usable = False
-        if not is_usable:
-            root.problem(key, "a text that is no http URL", "http://host:port, with user:password@ if needed")
-        return Secret(text)
-    return None
 
 
 def _custom_router(root: Section) -> Path | None:

@@ -7,7 +7,7 @@ Mappings (step options, ``StatusLine``) are what the person wrote, interpolated;
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,7 @@ KeyHeader = Literal["authorization", "x-api-key"]
 LogLevel = Literal["fatal", "error", "warn", "info", "debug", "trace"]
 
 MASK = "***"
+DIRECT: Final = "direct"
 DEFAULT_LONG_CONTEXT_TOKENS = 60_000
 """``Router.longContextThreshold`` where it is not written."""
 
@@ -53,6 +54,10 @@ class Secret:
 
 class UnknownStepError(ValueError):
     """No built-in transformer has the name of a step; a file or an entry point may."""
+
+
+Proxy = Secret | Literal["direct"] | None
+"""The URL of a proxy, no proxy, or nothing said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +97,38 @@ class SignIn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Timeouts:
+    """Seconds. connect: to a connection, TLS included. first_byte: to the answer; None: ``API_TIMEOUT_MS``.
+
+    idle: between two bytes of an answer; None: what the gateway's patience says.
+    """
+
+    connect_s: float = 10.0
+    first_byte_s: float | None = None
+    idle_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The way to a provider, and how much it is asked.
+
+    proxy: None: what ``PROXY_URL`` says. ca_file: certificates to trust beside the system's.
+    max_concurrent: requests at a time, 0 for any number; max_queued: how many more may wait.
+    retries: how often a request is sent again at most. pool: providers with the same name in it stand in for
+    each other. recover: an answer that breaks off is continued where that can be done.
+    """
+
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    proxy: Proxy = None
+    ca_file: str | None = None
+    max_concurrent: int = 0
+    max_queued: int = 64
+    retries: int = 2
+    pool: str | None = None
+    recover: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provider:
     """A configured upstream.
 
@@ -105,6 +142,7 @@ class Provider:
     max_tokens: model -> the most that is asked for; models without a limit of the person's are not in it.
     fetch_images: images that requests name by https addresses are fetched for it.
     max_payload_bytes: the largest body it takes; None where that is not known.
+    more_keys: keys beside ``api_key``, which is the first. network: the way there.
     """
 
     name: str
@@ -119,6 +157,8 @@ class Provider:
     max_tokens: Mapping[str, int] = field(default_factory=dict)
     fetch_images: bool = False
     max_payload_bytes: int | None = None
+    more_keys: tuple[Secret, ...] = ()
+    network: Network = field(default_factory=Network)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +186,8 @@ class Config:
     api_key: ``APIKEY``; None when empty, then the generated key of ``keys.py`` is the client's key.
     api_timeout_s: ``API_TIMEOUT_MS`` in seconds: how long an upstream may take to the first byte.
     port: 0 = any free port (the real one is in the state file).
-    proxy_url: may hold credentials, hence a secret.
+    proxy_url: may hold credentials, hence a secret. no_proxy: hosts it is not for, as NO_PROXY has them.
+    ca_files: certificates to trust beside the system's.
     custom_router: ``CUSTOM_ROUTER_PATH``, an absolute path that ends in .py or is JavaScript.
     warnings: sentences for the person, something is not as they may expect.
     notes: sentences on how something was understood.
@@ -161,6 +202,8 @@ class Config:
     auth: Auth = "key"
     api_timeout_s: float = 600.0
     proxy_url: Secret | None = None
+    no_proxy: tuple[str, ...] = ()
+    ca_files: tuple[str, ...] = ()
     transformers: tuple[TransformerFile, ...] = ()
     providers: tuple[Provider, ...] = ()
     router: Router = field(default_factory=Router)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from ccr.config import limits, sign_in
+from ccr.config import limits, network, sign_in
 from ccr.config.address import is_loopback
 from ccr.config.api import api_from
 from ccr.config.findings import shape
@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
     from ccr.config.findings import Findings
 
-KEYS = ("name", "api_base_url", "api_key", *sign_in.KEYS, "models", "transformer", "api", *limits.KEYS)
+KEYS = (
+    "name",
+    "api_base_url",
+    "api_key",
+    *sign_in.KEYS,
+    "models",
+    "transformer",
+    "api",
+    *limits.KEYS,
+    *network.KEYS,
+)
 UNSUPPORTED = ("tokenizer",)
 NOT_IN_A_NAME = re.compile(r"[\x00-\x20\x7f,/]")
 NOT_IN_A_MODEL = re.compile(r"[\x00-\x1f\x7f]")
@@ -68,6 +78,7 @@ def _provider(section: Section, steps: StepReader, environ: Mapping[str, str]) -
         section.problem("name", section.quoted("name"), "a name without spaces, commas, slashes")
     models = _models(section)
     url = _url(section, models, environ)
+    section, more_keys = network.with_one_key(section)
     api_key, signing_in = sign_in_from(section, url)
     chain = Section(section.table("transformer"), section.at("transformer"), section.findings)
     chain.warn_of_unknown(("use", *models))
@@ -89,6 +100,8 @@ def _provider(section: Section, steps: StepReader, environ: Mapping[str, str]) -
         max_tokens=limits.max_tokens_from(section, models),
         fetch_images=section.boolean("fetch_images", default=False),
         max_payload_bytes=limits.max_payload_bytes_from(section, url),
+        more_keys=more_keys,
+        network=network.network_from(section, environ),
     )
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ccr.config.model import MASK
+from ccr.config.network import described
 from ccr.config.router import values_from_router
 from ccr.config.sign_in import AUTO
 from ccr.protocol.redaction import redacted
@@ -28,6 +29,7 @@ def values_from_config(config: Config) -> dict[str, Any]:
         "AUTH": config.auth,
         "API_TIMEOUT_MS": round(config.api_timeout_s * 1000),
         "PROXY_URL": _masked(config.proxy_url),
+        "NO_PROXY": ",".join(config.no_proxy),
         "transformers": [
             {"path": file.path, "options": without_secrets(file.options)} for file in config.transformers
         ],
@@ -65,6 +67,8 @@ def _provider(provider: Provider) -> dict[str, Any]:
         **({"max_tokens": dict(provider.max_tokens)} if provider.max_tokens else {}),
         "fetch_images": provider.fetch_images,
         "max_payload_bytes": provider.max_payload_bytes or 0,
+        **({"api_keys": [_masked(key) for key in provider.more_keys]} if provider.more_keys else {}),
+        **described(provider.network),
     }
 
 

@@ -137,6 +137,12 @@ def secrets_of(config: Config, key: Secret, environ: Mapping[str, str]) -> list[
         config.api_key,
         config.proxy_url,
         *(provider.api_key for provider in config.providers),
+        *(key for provider in config.providers for key in provider.more_keys),
+        *(
+            provider.network.proxy
+            for provider in config.providers
+            if isinstance(provider.network.proxy, Secret)
+        ),
         *(sign_in.client_secret for sign_in in sign_ins),
         *(Secret(environ[name]) for name in SECRET_VARIABLES if name in environ),
     ]
