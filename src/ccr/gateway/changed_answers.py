@@ -10,7 +10,6 @@ Whatever is read from one of these has the form the upstream should have answere
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import msgspec
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from ccr.protocol.openai import ChatRequest
     from ccr.transformers.base import Context
     from ccr.transformers.chunks import ChunkFilter
-    from ccr.transformers.remote import HookedResponse, RemoteHost, RemoteStep
+    from ccr.transformers.remote import Asked, HookedResponse, RemoteHost, RemoteStep
     from ccr.transformers.steps import Steps
     from ccr.upstream.answer import Answer
     from ccr.upstream.client import Upstream
@@ -185,39 +184,27 @@ class HoppedAnswer(ChangedAnswer):
         self.headers = response.headers
         self._name = name
         self._source = source
-        self._chunks = response.chunks
-        self._coming: asyncio.Task[bytes] | None = None
+        self._response = response
         self._ending: asyncio.Task[None] | None = None
 
     @classmethod
     async def through(
-        cls, inner: Incoming, host: RemoteHost, steps: Sequence[RemoteStep], context: Context
+        cls,
+        inner: Incoming,
+        host: RemoteHost,
+        steps: Sequence[RemoteStep],
+        context: Context,
+        asked: Asked,
     ) -> HoppedAnswer:
         """Begin the hop. Raises ApiError; the answer stays open then."""
         source = _Source(inner)
-        try:
-            response = await host.response(steps, inner.status, inner.headers, source.chunks(), context)
-        except ApiError as error:
-            raise source.fault or error from error
+        chunks = source.chunks()
+        response = await host.response(steps, inner.status, inner.headers, chunks, context, asked)
         return cls(inner, source, response, steps[0].name)
 
     async def next(self, timeout_s: float) -> bytes:
-        """Return what has come out of the hop; after a TimeoutError the same piece is waited for again."""
-        coming = self._coming = self._coming or asyncio.ensure_future(self._next())
-        done, _ = await asyncio.wait((coming,), timeout=timeout_s)
-        if not done:
-            raise TimeoutError
-        self._coming = None
-        try:
-            return coming.result()
-        except ApiError as error:
-            raise self._source.fault or error from error
-
-    async def _next(self) -> bytes:
-        async for data in self._chunks:
-            if data:
-                return data
-        return b""
+        """Return what has come out of the hop."""
+        return await self._response.next(timeout_s)
 
     async def read(self, *, timeout_s: float) -> bytes:
         """Return all that comes out of the hop."""
@@ -228,8 +215,8 @@ class HoppedAnswer(ChangedAnswer):
                 pieces.append(data)
                 size += len(data)
                 if size > MAX_BODY_BYTES:
-                    raise TransformerError(
-                        self._name, "response", f"it answered with over {MAX_BODY_BYTES} bytes"
+                    raise UpstreamError(
+                        502, f"{self._name} made more than {MAX_BODY_BYTES} bytes of an answer"
                     )
         except TimeoutError as error:
             raise UpstreamError(504, f"nothing came for {timeout_s:.0f} s through {self._name}") from error
@@ -237,19 +224,9 @@ class HoppedAnswer(ChangedAnswer):
 
     def close(self) -> None:
         """End the hop, and close the answer below. May be called again."""
-        if self._coming is not None:
-            self._coming.cancel()
         if self._ending is None:
-            self._ending = asyncio.ensure_future(self._end(self._coming))
+            self._ending = asyncio.ensure_future(self._response.close())
         super().close()
-
-    async def _end(self, coming: asyncio.Task[bytes] | None) -> None:
-        if coming is not None:
-            await asyncio.wait((coming,))
-        aclose = getattr(self._chunks, "aclose", None)  # an async generator's; other iterators have no end
-        if aclose is not None:
-            with contextlib.suppress(ApiError):
-                await aclose()
 
     def release(self, upstream: Upstream) -> None:
         """Give the connection back when the hop has taken all of the answer, else close it."""
@@ -259,11 +236,10 @@ class HoppedAnswer(ChangedAnswer):
 
 
 class _Source:
-    """The bytes of an answer as a hop reads them. fault: why they ended early."""
+    """The bytes of an answer as a hop reads them."""
 
     def __init__(self, answer: Incoming) -> None:
         self._answer = answer
-        self.fault: UpstreamError | None = None
         self.is_at_end = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -272,9 +248,6 @@ class _Source:
                 data = await self._answer.next(PAUSE_S)
             except TimeoutError:
                 continue  # how long is too long is decided by whoever waits for the client
-            except UpstreamError as error:
-                self.fault = error
-                raise
             if not data:
                 self.is_at_end = True
                 return

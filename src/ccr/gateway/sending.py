@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from ccr.errors import UpstreamError
 from ccr.gateway.refusal import is_refusal, refusal_body, refusal_from_answer
 from ccr.protocol.thinking_wish import wish_from_request
 from ccr.transformers.base import Context
+from ccr.transformers.remote import Asked
 
 if TYPE_CHECKING:
-    from ccr.errors import UpstreamError
+    from collections.abc import Awaitable
+
     from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.learning import Learning
     from ccr.gateway.payload import Payloads
@@ -21,6 +27,9 @@ if TYPE_CHECKING:
     from ccr.protocol.openai import ChatRequest
     from ccr.upstream.answer import Answer
     from ccr.upstream.client import Upstream
+
+
+_PATHS: Final = {"messages": "/v1/messages", "chat_completions": "/v1/chat/completions"}
 
 
 class Sending:
@@ -51,7 +60,10 @@ class Sending:
         request: what the client asked, None when it asked in this format. Raises ApiError.
         """
         context = context_of(route, record, request)
-        outgoing = await self._transforming.request(chat, route, context)
+        outgoing = await self._transforming.request(
+            chat, route, context, lambda: asked_by(record, chat if request is None else request)
+        )
+        record.rules += outgoing.rules
         answer: Incoming
         if outgoing.chat is None:
             answer = await self._open(outgoing.body, route, outgoing, record)
@@ -59,7 +71,7 @@ class Sending:
                 raise await self._refusal(answer, route, request)
         else:
             answer = await self._send_chat(outgoing.chat, route, outgoing, record, request)
-        changed = await self._transforming.answer(answer, route, context, record)
+        changed = await self._transforming.answer(answer, route, context, outgoing, record)
         if changed is not answer and is_refusal(changed):
             raise await self._refusal(changed, route, request)
         return changed
@@ -90,7 +102,7 @@ class Sending:
             record.rules += attempt.rules
 
     async def _open(self, body: bytes, route: Route, outgoing: Outgoing, record: Record) -> Answer:
-        answer = await self._upstream.open(
+        opening = self._upstream.open(
             route.provider,
             outgoing.url,
             body,
@@ -98,6 +110,7 @@ class Sending:
             stream=record.is_stream,
             user_token=record.client.user_token,
         )
+        answer = await (opening if outgoing.timeout_s is None else _within(outgoing.timeout_s, opening))
         self._recorder.answered(record)
         return answer
 
@@ -123,3 +136,27 @@ def context_of(route: Route, record: Record, request: MessagesRequest | None = N
         session_id=record.client.session_id,
         thinking=wish_from_request(request) if request is not None else None,
     )
+
+
+def asked_by(record: Record, request: MessagesRequest | ChatRequest) -> Asked:
+    """Return what the client asked, as transformers outside this process see it."""
+    client = record.client
+    headers = {
+        "user-agent": client.agent,
+        "anthropic-beta": client.betas,
+        "x-claude-code-session-id": client.session_id,
+    }
+    return Asked(
+        msgspec.json.encode(request),
+        {name: value for name, value in headers.items() if value is not None},
+        _PATHS[record.route],
+    )
+
+
+async def _within(timeout_s: float, opening: Awaitable[Answer]) -> Answer:
+    """Return the answer. Raises UpstreamError (504) when it takes longer than a transformer allows."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await opening
+    except TimeoutError as error:
+        raise UpstreamError(504, f"no answer within the {timeout_s:.0f} s a transformer allows") from error

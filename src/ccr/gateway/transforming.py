@@ -17,12 +17,13 @@ from ccr.gateway.changed_answers import HoppedAnswer, StreamThroughSteps, WholeT
 from ccr.transformers.base import Target
 from ccr.transformers.chunks import ChunkFilter
 from ccr.transformers.pipeline import RemoteSteps
-from ccr.transformers.steps import checked_target
+from ccr.transformers.remote import Asked
+from ccr.transformers.steps import Steps, checked_target
 from ccr.transformers.targets import origin_of
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.record import Record
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ccr.protocol.openai import ChatRequest
     from ccr.transformers.base import Context
 
+NOT_ASKED: Final = Asked(b"", {}, "")
 _DECODE: Final = msgspec.json.Decoder().decode
 
 
@@ -37,12 +39,17 @@ class Outgoing(NamedTuple):
     """A request after its transformers. chat: None when the body is no chat request any more.
 
     Then it goes as it is, as ``body``, past limits and repairs. headers: None takes a header away.
+    asked: what the client asked, where steps of another process look at it. timeout_s: how long the upstream
+    may take to answer, None: as long as it always may.
     """
 
     chat: ChatRequest | None
     body: bytes
     url: str
     headers: Mapping[str, str | None]
+    asked: Asked = NOT_ASKED
+    timeout_s: float | None = None
+    rules: tuple[str, ...] = ()
 
 
 class Transforming:
@@ -51,22 +58,31 @@ class Transforming:
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
 
-    async def request(self, chat: ChatRequest, route: Route, context: Context) -> Outgoing:
-        """Return what is sent instead of ``chat``, and where. Raises ApiError."""
+    async def request(
+        self, chat: ChatRequest, route: Route, context: Context, asked: Callable[[], Asked]
+    ) -> Outgoing:
+        """Return what is sent instead of ``chat``, and where. asked: gives what the client asked.
+
+        Raises ApiError.
+        """
         try:
-            return await _request(chat, route, context)
+            if route.pipeline.has_remote:
+                return await _hopped(chat, route, context, asked())
+            return _passed(chat, route, context)
         except TransformerError as error:
             self.failed(error, context)
             raise
 
-    async def answer(self, answer: Incoming, route: Route, context: Context, record: Record) -> Incoming:
+    async def answer(
+        self, answer: Incoming, route: Route, context: Context, outgoing: Outgoing, record: Record
+    ) -> Incoming:
         """Return an answer as its transformers change it. Raises ApiError, and has closed it then."""
         try:
             for part in route.pipeline.returning:
                 if isinstance(part, RemoteSteps):
                     steps = part.responding
                     if steps:
-                        answer = await HoppedAnswer.through(answer, part.host, steps, context)
+                        answer = await HoppedAnswer.through(answer, part.host, steps, context, outgoing.asked)
                 elif _is_stream(answer, context):
                     made = part.chunk_steps(context)
                     if made:
@@ -92,36 +108,53 @@ class Transforming:
         self._logger.error("a transformer failed", extra={"fields": fields}, exc_info=error.__cause__)
 
 
-async def _request(chat: ChatRequest, route: Route, context: Context) -> Outgoing:
+def _passed(chat: ChatRequest, route: Route, context: Context) -> Outgoing:
+    """Pass a request through steps of this process."""
+    target = Target(route.url, {})
+    chat = route.pipeline.request(chat, context)
+    target = route.pipeline.target(target, context)
+    return _outgoing(chat, route, target)
+
+
+async def _hopped(chat: ChatRequest, route: Route, context: Context, asked: Asked) -> Outgoing:
+    """Pass a request through steps of which some run elsewhere."""
     target = Target(route.url, {})
     value: ChatRequest | bytes = chat
+    timeout_s: float | None = None
+    rules: tuple[str, ...] = ()
     for part in route.pipeline.parts:
-        if isinstance(part, RemoteSteps):
-            value, target = await _asked(part, bytes_of(value), target, context)
-        elif isinstance(value, bytes):
-            raise TransformerError(part.steps[0].name, "request", "the step before it made no JSON object")
-        else:
+        if isinstance(part, Steps):
+            if isinstance(value, bytes):
+                raise TransformerError(part.steps[0].name, "request", "the step before made no JSON object")
             value = part.request(value, context)
             target = part.target(target, context)
+            continue
+        body = bytes_of(value)
+        for step in part.steps:
+            hooked = await step.request(body, context, asked)
+            body = hooked.body
+            target = Target(hooked.url or target.url, {**target.headers, **hooked.headers})
+            checked_target(target, step.name)
+            timeout_s = hooked.timeout_s if hooked.timeout_s is not None else timeout_s
+            rules += hooked.rules
+        value = _object_or_bytes(body)
+    return _outgoing(value, route, target)._replace(asked=asked, timeout_s=timeout_s, rules=rules)
+
+
+def _outgoing(value: ChatRequest | bytes, route: Route, target: Target) -> Outgoing:
     headers = _headers(route, target)
     if isinstance(value, bytes) or not _is_chat(value):
         return Outgoing(None, bytes_of(value), target.url, headers)
     return Outgoing(value, b"", target.url, headers)
 
 
-async def _asked(
-    part: RemoteSteps, body: bytes, target: Target, context: Context
-) -> tuple[ChatRequest | bytes, Target]:
-    for step in part.steps:
-        hooked = await step.request(body, context)
-        body = hooked.body
-        target = Target(hooked.url or target.url, {**target.headers, **hooked.headers})
-        checked_target(target, step.name)
+def _object_or_bytes(body: bytes) -> ChatRequest | bytes:
+    """Return the JSON object in a body, the body when there is none."""
     try:
         value = _DECODE(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return body, target
-    return (cast("ChatRequest", value) if isinstance(value, dict) else body), target
+        return body
+    return cast("ChatRequest", value) if isinstance(value, dict) else body
 
 
 def _is_chat(value: ChatRequest) -> bool:

@@ -15,20 +15,67 @@ if TYPE_CHECKING:
     from ccr.transformers.base import Context
 
 
-class HookedRequest(NamedTuple):
-    """What a remote step makes of a request. url: None leaves it; headers: None takes a header away."""
+class Asked(NamedTuple):
+    """What the client asked, for steps that look at it. body: JSON; headers: lower-case names."""
 
     body: bytes
-    url: str | None = None
-    headers: Mapping[str, str | None] = {}
-
-
-class HookedResponse(NamedTuple):
-    """What remote steps make of an answer; ``chunks`` goes on while the answer comes in."""
-
-    status: int
     headers: Mapping[str, str]
-    chunks: AsyncIterator[bytes]
+    path: str
+
+
+class HookedRequest(Protocol):
+    """What a remote step makes of a request.
+
+    url: None leaves it; headers: None takes a header away. timeout_s: how long the upstream may take to
+    answer; None says nothing. rules: names of what the step asked for and cannot have.
+    """
+
+    @property
+    def body(self) -> bytes:
+        """The body to send."""
+        ...
+
+    @property
+    def url(self) -> str | None:
+        """Where to, None: where it went before."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str | None]:
+        """What to set, None to take away."""
+        ...
+
+    @property
+    def timeout_s(self) -> float | None:
+        """Seconds, or None."""
+        ...
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Names of rules."""
+        ...
+
+
+class HookedResponse(Protocol):
+    """What remote steps make of an answer, while it comes in. Always to be closed."""
+
+    @property
+    def status(self) -> int:
+        """The status of the answer."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the answer."""
+        ...
+
+    async def next(self, timeout_s: float | None = None) -> bytes:
+        """Return the next piece, b"" at the end. Raises TimeoutError (call again), ApiError."""
+        ...
+
+    async def close(self) -> None:
+        """Stop, whatever is under way. May be called again."""
+        ...
 
 
 class RemoteHost(Protocol):
@@ -41,6 +88,7 @@ class RemoteHost(Protocol):
         headers: Mapping[str, str],
         chunks: AsyncIterator[bytes],
         context: Context,
+        asked: Asked,
     ) -> HookedResponse:
         """Pass an answer through steps of this host, in the given order. Raises ApiError."""
         ...
@@ -64,6 +112,6 @@ class RemoteStep(Protocol):
         """Whether it looks at answers."""
         ...
 
-    async def request(self, body: bytes, context: Context) -> HookedRequest:
+    async def request(self, body: bytes, context: Context, asked: Asked) -> HookedRequest:
         """Return the request to send instead of ``body``. Raises ApiError."""
         ...
