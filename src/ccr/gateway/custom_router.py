@@ -1,0 +1,157 @@
+"""``CUSTOM_ROUTER_PATH``: a person's own function that is asked first where a request shall go.
+
+Python: a file with ``async def route(request, config)`` (a plain ``def`` runs in a thread), loaded once.
+JavaScript: ``module.exports = async (request, config, {event})``, in the Node child of the plugins.
+Either returns ``provider,model``, any other name the configuration knows, or nothing. A function that
+raises, takes too long or names what is not configured is logged, and the rules decide (the npm router does
+the same).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from ccr.config.show import values_from_config
+from ccr.errors import ConfigError, Problem
+from ccr.plugins.errors import PluginError
+from ccr.plugins.files import check_plugin_file
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from ccr.config.model import Config
+
+DEADLINE_S: Final = 5.0
+KEY: Final = "CUSTOM_ROUTER_PATH"
+
+
+class CustomRouter(Protocol):
+    """A function of the person's, wherever it runs."""
+
+    async def route(self, request: dict[str, Any], config: dict[str, Any]) -> object:
+        """Return where a request shall go, nothing to leave it to the rules. Raises whatever it likes."""
+        ...
+
+
+class JavaScriptHost(Protocol):
+    """The part of ``ccr.plugins.node.host.NodeHost`` that is needed here."""
+
+    async def route(self, path: str, request: dict[str, Any], config: dict[str, Any]) -> str | None:
+        """Call the function that a file exports."""
+        ...
+
+
+class PythonRouter:
+    """A function of this process. function: takes request and config."""
+
+    def __init__(self, function: Callable[[dict[str, Any], dict[str, Any]], object]) -> None:
+        self._function = function
+        self._is_async = inspect.iscoroutinefunction(function)
+
+    async def route(self, request: dict[str, Any], config: dict[str, Any]) -> object:
+        """Call the function; one that may block does so in a thread."""
+        if self._is_async:
+            answer: Awaitable[object] = self._function(request, config)  # type: ignore[assignment] # a coroutine
+            return await answer
+        return await asyncio.to_thread(self._function, request, config)
+
+
+class JavaScriptRouter:
+    """A function in the Node child."""
+
+    def __init__(self, host: JavaScriptHost, path: Path) -> None:
+        self._host = host
+        self._path = str(path)
+
+    async def route(self, request: dict[str, Any], config: dict[str, Any]) -> object:
+        """Call the function."""
+        return await self._host.route(self._path, request, config)
+
+
+class Advice:
+    """What the custom router of a configuration says, safely. deadline_s: how long it may take."""
+
+    def __init__(
+        self,
+        router: CustomRouter,
+        config: Config,
+        logger: logging.Logger,
+        *,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
+        self._router = router
+        self._config = values_from_config(config)
+        self._logger = logger
+        self._deadline_s = deadline_s
+
+    async def name(self, request: dict[str, Any], request_id: str) -> str | None:
+        """Return the name it gives, None where it gives none or fails."""
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                # A copy each time: what it changes must not change what it is told next.
+                answer = await self._router.route(request, {**self._config})
+        except Exception as error:  # noqa: BLE001 - a person's code may raise anything
+            is_late = isinstance(error, TimeoutError)
+            reason = f"it took more than {self._deadline_s:g} s" if is_late else f"it raised {error!r}"
+            self.failed(reason, request_id, exc_info=None if is_late else error)
+            return None
+        if answer is None or answer == "":
+            return None
+        if isinstance(answer, str):
+            return answer
+        self.failed(f"it returned {type(answer).__name__}, not a text", request_id)
+        return None
+
+    def failed(self, reason: str, request_id: str, *, exc_info: BaseException | None = None) -> None:
+        """Log why its answer does not count."""
+        self._logger.warning(
+            "the custom router was passed over: %s",
+            reason,
+            extra={"fields": {"request_id": request_id}},
+            exc_info=exc_info,
+        )
+
+
+def custom_router_of(config: Config, host: JavaScriptHost | None = None) -> CustomRouter | None:
+    """Return the custom router of a configuration, None for none.
+
+    host: where JavaScript runs. Raises ConfigError when the file cannot be loaded, with its traceback.
+    """
+    path = config.custom_router
+    if path is None:
+        return None
+    try:
+        file = check_plugin_file(path)
+    except PluginError as error:
+        raise _problem(error.reason) from error
+    if file.suffix.lower() == ".py":
+        return PythonRouter(_function_of(file))
+    if host is None:
+        raise _problem(f"{file}, JavaScript, which needs Node.js")
+    return JavaScriptRouter(host, file)
+
+
+def _function_of(file: Path) -> Callable[[dict[str, Any], dict[str, Any]], object]:
+    module = ModuleType("ccr_custom_router")
+    module.__file__ = str(file)
+    try:
+        # Not imported: that would write a folder beside the person's file.
+        exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)  # noqa: S102 - their own file
+    except Exception as error:  # a person's code may raise anything
+        raise _problem(f"a file that cannot be loaded:\n{traceback.format_exc(limit=-3)}") from error
+    function = getattr(module, "route", None)
+    if not callable(function):
+        raise _problem(f"{file}, without a function `route`")
+    found: Callable[[dict[str, Any], dict[str, Any]], object] = function
+    return found
+
+
+def _problem(found: str) -> ConfigError:
+    allowed = "a Python file with `async def route(request, config)`, or a .js file that exports a function"
+    return ConfigError(Problem("config.json", KEY, found, allowed))
