@@ -12,7 +12,7 @@ import pytest
 from ccr.config.model import Config, Provider, Secret
 from ccr.setup.families import is_retired, ranked_by_family
 from ccr.setup.model_list import model_rows, rows_as_text
-from ccr.setup.workspaces import workspace_of
+from ccr.upstream.discovered import workspace_of
 from ccr.upstream.discovery import ServedModel
 
 TODAY = dt.date(2026, 11, 22)

@@ -37,6 +37,23 @@ def test_the_url_serves_the_model(url: str, models: tuple[str, ...], model: str,
     assert url_of(provider(url, *models), model) == expected
 
 
+@pytest.mark.parametrize(
+    ("url", "model", "expected"),
+    [
+        (f"{BASE}/a/invocations", "new", f"{BASE}/new/invocations"),
+        (f"{BASE}/chat/completions", "new", f"{BASE}/chat/completions"),
+        (
+            f"{BASE}/a/invocations",
+            "system.ai.new",
+            "https://adb.example.test/ai-gateway/mlflow/v1/chat/completions",
+        ),
+        (f"{BASE}/anthropic/v1/messages", "new", f"{BASE}/chat/completions"),
+    ],
+)
+def test_a_discovered_model_has_its_own_url_beside_an_only_one(url: str, model: str, expected: str) -> None:
+    assert url_of(provider(url, "a"), model) == expected
+
+
 WORKSPACE = "https://adb.example.test"
 CHAT = "/serving-endpoints/chat/completions"
 SERVING, GATEWAY = "/serving-endpoints/anthropic/v1/messages", "/ai-gateway/anthropic/v1/messages"

@@ -143,6 +143,8 @@ class Provider:
     fetch_images: images that requests name by https addresses are fetched for it.
     max_payload_bytes: the largest body it takes; None where that is not known.
     more_keys: keys beside ``api_key``, which is the first. network: the way there.
+    discovered: further models that its workspace served when it was asked last (upstream/discovered.py); not
+    of the file, and only for requests that name them.
     """
 
     name: str
@@ -159,6 +161,7 @@ class Provider:
     max_payload_bytes: int | None = None
     more_keys: tuple[Secret, ...] = ()
     network: Network = field(default_factory=Network)
+    discovered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

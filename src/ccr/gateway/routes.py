@@ -47,7 +47,7 @@ class Routes:
         self._routes = {
             (provider.name, model): _route(provider, model)
             for provider in config.providers
-            for model in provider.models
+            for model in (*provider.models, *provider.discovered)
         }
         self.messages_urls = frozenset(
             (route.provider.name, route.messages_url)

@@ -3,7 +3,8 @@
 The rules that look at more than the name come before (router.py). First match wins:
 
     explicit    ``provider,model``, both configured
-    model       the name of a configured model; the first provider that lists it
+    model       the name of a configured model; the first provider that lists it. Then that of a model which
+                a provider's workspace serves (``Provider.discovered``); no other rule looks at those
     same_model  another name of a configured model: ``claude-sonnet-4-5-20250929`` and
                 ``databricks-claude-sonnet-4-5`` are one
     default     a name of Claude whose family (opus, sonnet …) is that of ``Router.default``
@@ -76,6 +77,10 @@ def choose(model: str, config: Config, name_facts: NameFactsOf) -> Decision:
         configured = _spelled(name, provider.models)
         if configured is not None:
             return Decision(provider, configured, "model")
+    for provider in config.providers:
+        served = _spelled(name, provider.discovered)
+        if served is not None:
+            return Decision(provider, served, "model")
     asked = name_facts(name)
     if asked.family:
         return _claude(asked, config, name_facts)
@@ -148,7 +153,7 @@ def explicit_route(name: str, config: Config) -> tuple[Provider, str]:
     provider = next((p for p in config.providers if p.name.lower() == provider_name.lower()), None)
     if provider is None:
         raise RequestError(f"model: there is no provider `{provider_name}` in ccr. {_remedy(config)}")
-    configured = _spelled(model_name, provider.models)
+    configured = _spelled(model_name, (*provider.models, *provider.discovered))
     if configured is None:
         raise RequestError(
             f"model: provider `{provider.name}` has no model `{model_name}` in ccr. {_remedy(config)}"

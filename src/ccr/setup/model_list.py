@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ccr.catalog.lookup import model_facts
 from ccr.setup.families import is_retired
-from ccr.setup.workspaces import workspace_of
+from ccr.upstream.discovered import workspace_of
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from ccr.errors import ConfigError, RequestError, UpstreamError
 from ccr.upstream.auth.credentials import credentials_for
 from ccr.upstream.auth.http import AiohttpTokenHttp
 from ccr.upstream.auth.identity import PAT, IdentitySettings
 from ccr.upstream.auth.tokens import expiry_of_web_token, token_from_header
+from ccr.upstream.discovered import workspace_of
 from ccr.upstream.discovery import discover
 from ccr.upstream.identities import identity_settings_from
 from ccr.upstream.workspace_api import WorkspaceApi
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
     from ccr.config.model import Config, Provider, Secret
     from ccr.upstream.discovery import Discovery
-
-WORKSPACE_PATH: Final = re.compile(r"/(serving-endpoints|ai-gateway)/")
 
 
 @dataclass(frozen=True)
@@ -39,16 +36,6 @@ class Identity:
     token: Secret
     expires_at: float | None = None
     renews: bool = False
-
-
-def workspace_of(provider: Provider) -> str | None:
-    """Return the workspace's URL that a provider's leads to; None when it is no Databricks endpoint."""
-    if provider.sign_in is not None and provider.sign_in.host is not None:
-        return provider.sign_in.host
-    parts = urlsplit(provider.url)
-    if not WORKSPACE_PATH.search(parts.path):
-        return None
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def workspaces_of(config: Config) -> dict[str, Provider]:

@@ -50,14 +50,16 @@ def messages_url_of(provider: Provider, model: str) -> str:
 def url_of(provider: Provider, model: str) -> str:
     """Return the URL to post a chat completion request for ``model`` to; "" when the provider has none.
 
-    It is the provider's own, with two exceptions. A Databricks ``…/serving-endpoints/<name>/invocations``
-    names one endpoint, so when the provider lists several models the chosen one takes the place of that
-    name. And a provider given by the URL of its Messages API has chat only if it is a workspace.
+    It is the provider's own, with three exceptions. A Databricks ``…/serving-endpoints/<name>/invocations``
+    names one endpoint, so another than the provider's only model takes the place of that name. A model that
+    was discovered in the gateway is asked there. And a provider given by the URL of its Messages API has
+    chat only if it is a workspace.
     """
-    if is_messages_url(provider.url):
+    is_discovered = model not in provider.models
+    if is_messages_url(provider.url) or (is_discovered and model.lower().startswith(_CATALOG_PREFIX)):
         return _in_workspace(provider.url, model, _CHAT_PATHS)
     found = _INVOCATIONS.fullmatch(provider.url)
-    if found is None or len(provider.models) < 2:
+    if found is None or (len(provider.models) < 2 and not is_discovered):
         return provider.url
     return f"{found['base']}{quote(model, safe='')}{found['rest']}"
 
