@@ -1,8 +1,8 @@
 """The service's log: one JSON object a line, nothing a record holds can start a second one.
 
 Records carry ids, sizes and timings in ``extra={"fields": {...}}``. Every line passes a mask of the
-configured secrets' values, and of everything that looks like a secret, before it is written. Trouble with the
-disk never reaches a request: the record is dropped and counted.
+configured secrets' values, and of everything that looks like a secret, before it is written. Where the lines
+go, and what happens when they cannot be written: log_file.py.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ccr.config.masking import Mask
 from ccr.config.model import Secret
 from ccr.config.private import FILE_MODE, make_private_folder
-from ccr.protocol.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ccr.config.model import Config
     from ccr.config.paths import Paths
 
 NAME = "ccr"
-FILE_BYTES = 10_000_000
-OLD_FILES = 3
-FIELD_CHARACTERS = 4000
+LINE_BYTES = 4096
+TEXT_CHARACTERS = (3000, 1000, 300, 60)
+"""How long one text of a line may be; the first of these with which the line fits."""
 TRACE = 5
 LEVELS = {
     "fatal": logging.CRITICAL,
@@ -39,20 +39,21 @@ LEVELS = {
     "debug": logging.DEBUG,
     "trace": TRACE,
 }
-SHORTEST_SECRET = 6
 SECRET_VARIABLES = ("DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET")
 
 
 class LineFormatter(logging.Formatter):
-    """Makes one line of JSON of a record: time (UTC), level, message, its fields, its traceback."""
+    """Makes one line of JSON of a record: time (UTC), level, message, its fields, its traceback.
+
+    A line has at most LINE_BYTES: long texts are cut, the longest first, tracebacks at their beginning.
+    """
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         super().__init__()
-        texts = {secret.reveal() for secret in secrets}
-        forms = texts | {json.dumps(text)[1:-1] for text in texts}
-        self._secrets = sorted(
-            (form for form in forms if len(form) >= SHORTEST_SECRET), key=len, reverse=True
-        )
+        self.secrets = frozenset(secrets)
+        texts = {secret.reveal() for secret in self.secrets}
+        forms = {form for text in texts for form in _forms(text)}
+        self._forms = sorted((form for form in forms if len(form) >= SHORTEST_SECRET), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its end."""
@@ -60,48 +61,21 @@ class LineFormatter(logging.Formatter):
         values: dict[str, Any] = {
             "time": moment.isoformat(timespec="milliseconds"),
             "level": _level_name(record.levelno),
-            "message": _shortened(record.getMessage()),
+            "message": record.getMessage(),
         }
         fields = getattr(record, "fields", {})
-        values |= {name: _shortened(value) for name, value in fields.items() if name not in values}
+        values |= {name: value for name, value in fields.items() if name not in values}
         if record.name != NAME:
             values["logger"] = record.name
         if record.exc_info and record.exc_info[0] is not None:
-            values["traceback"] = _shortened(self.formatException(record.exc_info))
-        return self._masked(json.dumps(values, default=str))
+            values["traceback"] = self.formatException(record.exc_info)
+        # Masked before anything is cut: half a secret would not be found.
+        return self._masked(_line_of(_masked_texts(values, self._masked)))
 
-    def _masked(self, line: str) -> str:
-        for secret in self._secrets:
-            line = line.replace(secret, "***")
-        return redacted(line)
-
-
-class QuietFileHandler(RotatingFileHandler):
-    """A rotating file of mode 0600; a record that cannot be written is counted, and the next one says so."""
-
-    def __init__(self, paths: Paths) -> None:
-        self.dropped = 0
-        super().__init__(
-            paths.log_file, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True
-        )
-
-    def _open(self) -> Any:  # the base class's hook; its return type is a private alias
-        make_private_folder(Path(self.baseFilename).parent)
-        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=_opened_privately)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; after losses, with their number."""
-        if self.dropped:
-            record = logging.makeLogRecord(record.__dict__)
-            record.fields = {**getattr(record, "fields", {}), "dropped_records": self.dropped}
-        before = self.dropped
-        super().emit(record)
-        if self.dropped == before:
-            self.dropped = 0
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - the base class's hook
-        """Count instead of printing: the disk may be full, and stderr may be the same disk."""
-        self.dropped += 1
+    def _masked(self, text: str) -> str:
+        for form in self._forms:
+            text = text.replace(form, "***")
+        return redacted(text)
 
 
 def open_log(
@@ -110,23 +84,33 @@ def open_log(
     """Set up the process's logging and return the logger ``ccr``.
 
     stderr: where warnings go (the start log in the background), None for ``sys.stderr``.
-    With ``LOG`` false nothing but these warnings is written.
+    With ``LOG`` false nothing but these warnings is written. Lines are written by a thread.
     """
     logging.addLevelName(TRACE, "TRACE")
     logging.raiseExceptions = False
-    formatter = LineFormatter(secrets)
-    handlers: list[logging.Handler] = [logging.StreamHandler(stderr or sys.stderr)]
-    handlers[0].setLevel(logging.WARNING)
-    if config.log:
-        handlers.append(QuietFileHandler(paths))
-    for handler in handlers:
-        handler.setFormatter(formatter)
+    shown = logging.StreamHandler(stderr or sys.stderr)
+    shown.setLevel(logging.WARNING)
     root = logging.getLogger()
-    root.handlers[:] = handlers
+    root.handlers[:] = [BackgroundHandler([shown])]
     root.setLevel(logging.WARNING)
-    logger = logging.getLogger(NAME)
-    logger.setLevel(LEVELS[config.log_level] if config.log else logging.WARNING)
-    return logger
+    adjust_log(paths, config, secrets)
+    return logging.getLogger(NAME)
+
+
+def adjust_log(paths: Paths, config: Config, secrets: Iterable[Secret]) -> None:
+    """Let the opened log follow an edited configuration; secrets it has masked so far stay masked."""
+    background = logging.getLogger().handlers[0]
+    assert isinstance(background, BackgroundHandler)  # noqa: S101 - `open_log` has put it there
+    shown, *files = background.targets
+    earlier = shown.formatter.secrets if isinstance(shown.formatter, LineFormatter) else frozenset()
+    if config.log and not files:
+        files = [QuietFileHandler(paths)]
+    targets = (shown, *(files if config.log else ()))
+    formatter = LineFormatter(earlier | frozenset(secrets))
+    for target in targets:
+        target.setFormatter(formatter)
+    background.targets = targets
+    logging.getLogger(NAME).setLevel(LEVELS[config.log_level] if config.log else logging.WARNING)
 
 
 def secrets_of(config: Config, key: Secret, environ: Mapping[str, str]) -> list[Secret]:
@@ -153,12 +137,32 @@ def _level_name(level: int) -> str:
     return next((name for name, value in LEVELS.items() if level >= value), "trace")
 
 
-def _shortened(value: Any) -> Any:
-    text = value if isinstance(value, str) else None
-    if text is None or len(text) <= FIELD_CHARACTERS:
+def _forms(text: str) -> Iterable[str]:
+    """Return how a secret may stand in a text: as it is, in JSON, in a URL, in Base64."""
+    data = text.encode("utf-8", "surrogateescape")
+    return text, json.dumps(text)[1:-1], quote(text, safe=""), base64.b64encode(data).decode().rstrip("=")
+
+
+def _masked_texts(values: Mapping[str, Any], masked: Callable[[str], str]) -> dict[str, Any]:
+    return {name: masked(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _line_of(values: Mapping[str, Any]) -> str:
+    """Return values as JSON of at most LINE_BYTES."""
+    for limit in TEXT_CHARACTERS:
+        line = json.dumps(
+            {name: _shortened(name, value, limit) for name, value in values.items()}, default=str
+        )
+        if len(line) <= LINE_BYTES:
+            return line
+    kept = {name: value for name, value in values.items() if name in ("time", "level")}
+    return json.dumps({**kept, "message": f"a record of {len(line)} bytes is not shown"})
+
+
+def _shortened(name: str, value: Any, limit: int) -> Any:
+    if isinstance(value, list | tuple | dict) and len(text := json.dumps(value, default=str)) > limit:
+        value = text
+    if not isinstance(value, str) or len(value) <= limit:
         return value
-    return f"{text[:FIELD_CHARACTERS]}… ({len(text)} characters)"
-
-
-def _opened_privately(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+    kept = value[-limit:] if name == "traceback" else value[:limit]
+    return f"{kept}… ({len(value)} characters)"
