@@ -1,4 +1,4 @@
-"""``ccr config path|show|check``."""
+"""``ccr config path|show|check``; ``get|set|unset`` are in config_edit.py."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ccr.cli.config_edit import get_value, set_value, unset_value
 from ccr.cli.warnings import show_warnings
 from ccr.config.load import load_config
 from ccr.config.paths import Paths
@@ -22,7 +23,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 @click.group()
 def config() -> None:
-    """Show and check the configuration."""
+    """Show, check and change the configuration."""
+
+
+for _command in (get_value, set_value, unset_value):
+    config.add_command(_command)
 
 
 @config.command("path")
