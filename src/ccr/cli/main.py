@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "start": ("service", "Start the service in the background (--foreground: stay)."),
     "stop": ("service", "Let running requests end, then stop the service."),
-    "restart": ("service", "Stop, then start."),
+    "restart": ("service", "Let a new process take over; no request is lost."),
     "status": ("status", "Show whether the service runs, where, and what it serves."),
     "code": ("code", "Run Claude Code through the service; all arguments are claude's."),
     "env": ("env", "Print shell lines that point Claude Code at the service, for eval."),

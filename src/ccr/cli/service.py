@@ -56,16 +56,20 @@ def stop(*, now: bool) -> None:
 
 @click.command()
 @click.option("--now", is_flag=True, help="Cut running requests instead of letting them end (at most 30 s).")
-@click.pass_context
-def restart(context: click.Context, *, now: bool) -> None:
-    """Stop the service and start it again with the configuration as it is now.
+def restart(*, now: bool) -> None:
+    """Have a new process serve, with this program and environment as they are now; no request is lost.
 
-    A configuration with problems stops nothing: the running service goes on.
+    The new process takes over the listening socket, the old one finishes what it is answering. Edits of
+    config.json need no restart, except of HOST, PORT, APIKEY and AUTH. A configuration with problems stops
+    nothing: the running service goes on.
     """
     paths = Paths.from_environ(os.environ)
-    _checked(paths)
-    _stop(paths, now=now)
-    context.invoke(start, foreground=False, wait_s=control.START_WAIT_S)
+    config = _checked(paths)
+    done = control.restart(paths, os.environ, config, now=now, on_signal=_say_stopping)
+    show_warnings(config)
+    if done.previous is not None and done.is_followed:
+        click.echo(f"process {done.previous.pid} finishes its running requests", err=True)
+    click.echo(f"ccr is running at {done.state.address} (process {done.state.pid})")
 
 
 def _checked(paths: Paths) -> Config:
@@ -78,12 +82,13 @@ def _checked(paths: Paths) -> Config:
 
 
 def _stop(paths: Paths, *, now: bool) -> None:
-    def on_signal(state: State) -> None:
-        click.echo(f"stopping process {state.pid} …", err=True)
-
     key = control.known_key(paths, os.environ)
-    stopped = control.stop(paths, key, now=now, on_signal=on_signal)
+    stopped = control.stop(paths, key, now=now, on_signal=_say_stopping)
     click.echo("ccr is not running" if stopped is None else f"ccr has stopped (process {stopped.pid})")
+
+
+def _say_stopping(state: State) -> None:
+    click.echo(f"stopping process {state.pid} …", err=True)
 
 
 def _serve_here(paths: Paths) -> None:

@@ -63,6 +63,11 @@ class Paths:
         return self.home / ".lock"
 
     @property
+    def handover_file(self) -> Path:
+        """The socket at which the next serving process asks for the lock and the listening socket."""
+        return self.home / ".handover"
+
+    @property
     def log_dir(self) -> Path:
         """All logs."""
         return self.home / "logs"

@@ -1,4 +1,4 @@
-"""``python -P -m ccr.daemon [--background] [--report DESCRIPTOR]``: the serving process."""
+"""``python -P -m ccr.daemon [--background] [--report DESCRIPTOR] [--follow]``: the serving process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> int:
     from ccr.daemon.report import Report
 
     descriptor = int(arguments[arguments.index("--report") + 1]) if "--report" in arguments else None
-    return run(os.environ, Report(descriptor))
+    return run(os.environ, Report(descriptor), follows="--follow" in arguments)
 
 
 if __name__ == "__main__":

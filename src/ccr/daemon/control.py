@@ -18,7 +18,8 @@ from ccr.config.keys import local_key, stored_key
 from ccr.config.load import load_config
 from ccr.daemon.identity import Found, find_service
 from ccr.daemon.process import is_alive
-from ccr.daemon.state import remove_state
+from ccr.daemon.report import CANNOT_FOLLOW
+from ccr.daemon.state import ADDRESS, read_state, remove_state
 from ccr.errors import ConfigError, StartError
 
 if TYPE_CHECKING:
@@ -94,6 +95,67 @@ def _spawned(paths: Paths, environ: Mapping[str, str], wait_s: float) -> bool:
     return outcome.word == "ready"
 
 
+@dataclass(frozen=True)
+class Restarted:
+    """A service that serves, started anew. previous: what it took the place of, None when none ran.
+
+    is_followed: the socket was handed over; the previous process may still be finishing its requests.
+    """
+
+    state: State
+    previous: State | None
+    is_followed: bool = False
+
+
+def restart(
+    paths: Paths,
+    environ: Mapping[str, str],
+    config: Config,
+    *,
+    now: bool = False,
+    wait_s: float = START_WAIT_S,
+    on_signal: Callable[[State], None] | None = None,
+) -> Restarted:
+    """Have a new process take the place of the serving one, without losing a request where that is possible.
+
+    Not possible with another HOST or PORT, nor where the process does not answer: that one is stopped first.
+    now: cut what is running. Raises StartError; then the process that served goes on where it could.
+    """
+    key = local_key(paths, config)
+    previous = _identified(paths, key).state
+    if previous is not None and _stays_at(previous, config):
+        with _process(previous.pid) as process:
+            if find_service(paths, key).state == previous and _is_followed(paths, environ, wait_s):
+                if now:
+                    process.signal()
+                state = read_state(paths)
+                if state is None:
+                    raise StartError("The new process has gone again; `ccr start` starts another one.")
+                return Restarted(state, previous, is_followed=True)
+    stop(paths, known_key(paths, environ) or key, now=now, on_signal=on_signal)
+    return Restarted(start(paths, environ, config, wait_s=wait_s).state, previous)
+
+
+def _stays_at(previous: State, config: Config) -> bool:
+    match = ADDRESS.fullmatch(previous.address)
+    return match is not None and config.port in (0, int(match["port"]))
+
+
+def _is_followed(paths: Paths, environ: Mapping[str, str], wait_s: float) -> bool:
+    """Start a process that takes over; False when the serving one does not hand over."""
+    from ccr.daemon.spawn import spawn  # imported late, as above
+
+    outcome = spawn(paths, environ, wait_s, follows=True)
+    if outcome.word == "failed" and CANNOT_FOLLOW not in outcome.sentence:
+        raise StartError(f"{outcome.sentence}\nThe running service goes on.")
+    if outcome.word in ("died", "late"):
+        raise StartError(
+            f"The new process did not start, the running service goes on. The end of {paths.start_log}:\n"
+            f"{outcome.sentence}"
+        )
+    return outcome.word == "ready"
+
+
 def known_key(paths: Paths, environ: Mapping[str, str]) -> Secret | None:
     """Return the key for commands that must work with a broken configuration; None when there is none."""
     try:
@@ -121,13 +183,7 @@ def stop(
     on_signal: called once the first signal is out.
     Raises StartError when it cannot be identified or does not end.
     """
-    found = _settled(paths, key)
-    if found.condition == "unknown":
-        raise StartError(
-            f"A process holds {paths.lock_file} but cannot be identified, so it was not signalled. "
-            f"If it hangs, find it with: fuser {paths.lock_file}"
-        )
-    state = found.state
+    state = _identified(paths, key).state
     if state is None:
         remove_state(paths)  # a stale record, proven to be nobody's
         return None
@@ -147,6 +203,17 @@ def stop(
             )
     remove_state(paths, state.instance)
     return state
+
+
+def _identified(paths: Paths, key: Secret | None) -> Found:
+    """Find the service, or raise StartError when there is one that cannot be identified."""
+    found = _settled(paths, key)
+    if found.condition == "unknown":
+        raise StartError(
+            f"A process holds {paths.lock_file} but cannot be identified, so it was not signalled. "
+            f"If it hangs, find it with: fuser {paths.lock_file}"
+        )
+    return found
 
 
 def _settled(paths: Paths, key: Secret | None, patience_s: float = 5.0) -> Found:

@@ -56,3 +56,14 @@ def _holder(port: int) -> str:
         return " by another process (which one cannot be seen by this user)"
     command = command_of(pid)
     return f" by process {pid} ({command})" if command else f" by process {pid}"
+
+
+def fits(listening: socket.socket, host: str, port: int) -> bool:
+    """Tell whether a socket listens where ``listen(host, port)`` would (port 0: on any)."""
+    name = "127.0.0.1" if host.lower() == "localhost" else host.strip("[]")
+    own_host, own_port = listening.getsockname()[:2]
+    try:
+        found = socket.getaddrinfo(name, own_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        return False
+    return port in (0, own_port) and found[0][4][0] == own_host

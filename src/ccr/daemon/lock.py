@@ -31,6 +31,20 @@ def acquire(paths: Paths, *, patience_s: float = 1.0) -> int | None:
     return descriptor
 
 
+class Held:
+    """The lock as this process has it; ``release`` gives up this process's part, once."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.is_released = False
+
+    def release(self) -> None:
+        """Close the descriptor; another process that got a copy of it has the lock on."""
+        if not self.is_released:
+            self.is_released = True
+            os.close(self.descriptor)
+
+
 def is_held(paths: Paths) -> bool:
     """Tell whether a process holds the lock now. Raises OSError when the file is not one of ours."""
     try:

@@ -10,18 +10,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-import os
 import sys
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ccr.config.masking import Mask
 from ccr.config.model import Secret
-from ccr.config.private import FILE_MODE, make_private_folder
+from ccr.daemon.log_file import BackgroundHandler, QuietFileHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from ccr.config.model import Config
     from ccr.config.paths import Paths
@@ -30,6 +27,8 @@ NAME = "ccr"
 LINE_BYTES = 4096
 TEXT_CHARACTERS = (3000, 1000, 300, 60)
 """How long one text of a line may be; the first of these with which the line fits."""
+MASKED_CHARACTERS = 32_768
+"""What lies behind is not even looked at: it would be cut anyway, and may be megabytes."""
 TRACE = 5
 LEVELS = {
     "fatal": logging.CRITICAL,
@@ -51,9 +50,7 @@ class LineFormatter(logging.Formatter):
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         super().__init__()
         self.secrets = frozenset(secrets)
-        texts = {secret.reveal() for secret in self.secrets}
-        forms = {form for text in texts for form in _forms(text)}
-        self._forms = sorted((form for form in forms if len(form) >= SHORTEST_SECRET), key=len, reverse=True)
+        self._mask = Mask(self.secrets)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its end."""
@@ -69,13 +66,12 @@ class LineFormatter(logging.Formatter):
             values["logger"] = record.name
         if record.exc_info and record.exc_info[0] is not None:
             values["traceback"] = self.formatException(record.exc_info)
-        # Masked before anything is cut: half a secret would not be found.
-        return self._masked(_line_of(_masked_texts(values, self._masked)))
-
-    def _masked(self, text: str) -> str:
-        for form in self._forms:
-            text = text.replace(form, "***")
-        return redacted(text)
+        # Masked before it is cut for good: half a secret would not be found.
+        texts = {
+            name: self._mask(value[:MASKED_CHARACTERS]) if isinstance(value, str) else value
+            for name, value in values.items()
+        }
+        return self._mask(_line_of(texts))
 
 
 def open_log(
@@ -135,16 +131,6 @@ def secrets_of(config: Config, key: Secret, environ: Mapping[str, str]) -> list[
 
 def _level_name(level: int) -> str:
     return next((name for name, value in LEVELS.items() if level >= value), "trace")
-
-
-def _forms(text: str) -> Iterable[str]:
-    """Return how a secret may stand in a text: as it is, in JSON, in a URL, in Base64."""
-    data = text.encode("utf-8", "surrogateescape")
-    return text, json.dumps(text)[1:-1], quote(text, safe=""), base64.b64encode(data).decode().rstrip("=")
-
-
-def _masked_texts(values: Mapping[str, Any], masked: Callable[[str], str]) -> dict[str, Any]:
-    return {name: masked(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 def _line_of(values: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The serving process: configuration, lock, socket, server, and the record that says where it is.
 
-Three readable parts: `run` prepares and cleans up, `_serve` runs the loop, `_record` tells the others.
+`run` prepares and cleans up, `_Service` is what runs: its loop serves, tells the others where, and hands over
+to a next process.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import resource
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ccr
@@ -19,37 +21,55 @@ from ccr.config.keys import local_key
 from ccr.config.load import load_config
 from ccr.config.paths import Paths
 from ccr.daemon import lock
-from ccr.daemon.listen import client_address, listen
-from ccr.daemon.log import open_log, secrets_of
+from ccr.daemon.handover import Handover, take_over
+from ccr.daemon.listen import client_address, fits, listen
+from ccr.daemon.log import adjust_log, open_log, secrets_of
 from ccr.daemon.memory import keep_freed_memory, spare_the_collector
 from ccr.daemon.process import start_time_of
+from ccr.daemon.report import CANNOT_FOLLOW
 from ccr.daemon.state import State, remove_state, write_state
 from ccr.errors import ConfigError, StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import socket
+    from collections.abc import Callable, Coroutine, Mapping
 
-    from ccr.config.model import Config
+    from ccr.config.model import Config, Secret
+    from ccr.daemon.handover import Taken
     from ccr.daemon.report import Report
 
 
-def run(environ: Mapping[str, str], report: Report, *, announce: Callable[[str], None] | None = None) -> int:
+def run(
+    environ: Mapping[str, str],
+    report: Report,
+    *,
+    announce: Callable[[str], None] | None = None,
+    follows: bool = False,
+) -> int:
     """Serve until a signal ends it; return the exit code.
 
     report: told once how the start went. announce: called with the address when serving (foreground).
+    follows: take lock and socket over from the serving process instead of being the first.
     """
     try:
         paths = Paths.from_environ(environ)
         _harden()
         keep_freed_memory()
-        held = lock.acquire(paths)
-        if held is None:
+        taken = take_over(paths) if follows else None
+        if follows and taken is None:
+            report.tell("alone")
+            return 0
+        descriptor = taken.lock if taken is not None else lock.acquire(paths)
+        if descriptor is None:
             report.tell("taken")
             return 0
+        held = lock.Held(descriptor)
         try:
-            return _run_locked(paths, environ, report, announce)
+            return _run_locked(paths, environ, report, announce, held, taken)
         finally:
-            os.close(held)
+            held.release()
+            if taken is not None:
+                taken.close()
     except (ConfigError, StartError, OSError) as error:
         report.tell("failed", str(error))
         print(f"ccr: {error}", file=sys.stderr)
@@ -57,55 +77,135 @@ def run(environ: Mapping[str, str], report: Report, *, announce: Callable[[str],
 
 
 def _run_locked(
-    paths: Paths, environ: Mapping[str, str], report: Report, announce: Callable[[str], None] | None
+    paths: Paths,
+    environ: Mapping[str, str],
+    report: Report,
+    announce: Callable[[str], None] | None,
+    held: lock.Held,
+    taken: Taken | None,
 ) -> int:
-    from ccr.transformers.registry import build  # imported late: a second process leaves before it needs this
-
-    config = load_config(paths, environ, check_step=build)
+    config = _loaded(paths, environ)
     key = local_key(paths, config)
-    remove_state(paths)  # of a process that is gone: the lock is ours
-    instance = os.urandom(16).hex()
+    if taken is None:
+        remove_state(paths)  # of a process that is gone: the lock is ours
     log = open_log(paths, config, secrets_of(config, key, environ))
-    with contextlib.closing(listen(config.host, config.port)) as listening:
-        address = client_address(listening)
-
-        def on_ready() -> None:
-            _record(paths, instance, address)
-            spare_the_collector()
-            log.info("serving", extra={"fields": {"address": address, "instance": instance}})
-            for sentence in config.warnings:
-                log.warning(sentence)
-            for sentence in config.notes:
-                log.info(sentence)
-            report.tell("ready")
-            if announce is not None:
-                announce(address)
-
+    with contextlib.closing(_listening(config, taken)) as listening:
+        service = _Service(paths, environ, config, key, log, listening, held, taken, report, announce)
         try:
-            _serve(
-                config,
-                key=key,
-                instance=instance,
-                sockets=[listening],
-                log=log,
-                on_ready=on_ready,
-                environ=environ,
-            )
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(service.serve())
         except Exception as error:
             log.critical("the service ended with an error", extra={"fields": {"error": repr(error)}})
             raise  # the traceback goes to stderr, that is the start log
         finally:
-            remove_state(paths, instance)
+            remove_state(paths, service.instance)
     log.info("stopped")
     logging.shutdown()
     return 0
 
 
-def _serve(config: Config, **arguments: Any) -> None:
-    from ccr.server.app import serve  # imported late: the HTTP server is half of the start-up time
+def _loaded(paths: Paths, environ: Mapping[str, str]) -> Config:
+    from ccr.transformers.registry import build  # imported late: a second process leaves before it needs this
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(config, **arguments))
+    return load_config(paths, environ, check_step=build)
+
+
+def _listening(config: Config, taken: Taken | None) -> socket.socket:
+    if taken is None:
+        return listen(config.host, config.port)
+    listening, *others = taken.sockets
+    if others or not fits(listening, config.host, config.port):
+        raise StartError(CANNOT_FOLLOW)
+    return listening
+
+
+@dataclass
+class _Service:
+    """One serving process; ``instance`` is its random name."""
+
+    paths: Paths
+    environ: Mapping[str, str]
+    config: Config
+    key: Secret
+    log: logging.Logger
+    listening: socket.socket
+    held: lock.Held
+    taken: Taken | None
+    report: Report
+    announce: Callable[[str], None] | None
+
+    def __post_init__(self) -> None:
+        self.instance = os.urandom(16).hex()
+        self.address = client_address(self.listening)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def serve(self) -> None:
+        """Serve until stopped or followed."""
+        from ccr.server.app import serve  # imported late: the HTTP server is half of the start-up time
+        from ccr.server.departure import Departure
+        from ccr.server.reload import Source
+
+        departure = Departure()
+        handover = Handover(
+            self.paths, [self.listening], self.held, departure, log=self.log, record=self._record
+        )
+
+        def on_ready() -> None:
+            self._record()
+            self._begin(self._said(handover))
+
+        try:
+            await serve(
+                self.config,
+                key=self.key,
+                instance=self.instance,
+                sockets=[self.listening],
+                log=self.log,
+                on_ready=on_ready,
+                environ=self.environ,
+                source=Source(
+                    self.paths.config_file, lambda: _loaded(self.paths, self.environ), self._adopted
+                ),
+                departure=departure,
+            )
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _said(self, handover: Handover) -> None:
+        """Let everybody know that this process serves, then wait for a next one."""
+        if self.taken is not None:
+            await self.taken.finish()
+        spare_the_collector()
+        fields = {"address": self.address, "instance": self.instance, "followed_another": bool(self.taken)}
+        self.log.info("serving", extra={"fields": fields})
+        for sentence in self.config.warnings:
+            self.log.warning(sentence)
+        for sentence in self.config.notes:
+            self.log.info(sentence)
+        self.report.tell("ready")
+        if self.announce is not None:
+            self.announce(self.address)
+        await handover.run()
+
+    def _adopted(self, config: Config) -> None:
+        adjust_log(self.paths, config, secrets_of(config, self.key, self.environ))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work))
+
+    def _record(self) -> None:
+        pid = os.getpid()
+        state = State(
+            pid=pid,
+            start_time=start_time_of(pid),
+            instance=self.instance,
+            address=self.address,
+            started_at=time.time(),
+            version=ccr.__version__,
+        )
+        write_state(self.paths, state)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -115,19 +215,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop
-
-
-def _record(paths: Paths, instance: str, address: str) -> None:
-    pid = os.getpid()
-    state = State(
-        pid=pid,
-        start_time=start_time_of(pid),
-        instance=instance,
-        address=address,
-        started_at=time.time(),
-        version=ccr.__version__,
-    )
-    write_state(paths, state)
 
 
 def _harden() -> None:

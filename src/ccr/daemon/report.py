@@ -1,6 +1,7 @@
 """One line from the starting background process to the command that started it, over an inherited pipe.
 
-``pid N`` comes first, then ``ready``, ``taken`` (another process holds the lock) or ``failed SENTENCE``.
+``pid N`` comes first, then ``ready``, ``taken`` (another process holds the lock), ``alone`` (no process hands
+over to this one) or ``failed SENTENCE``.
 The end of the pipe without one of these is a death: the start log has its last words.
 """
 
@@ -13,7 +14,10 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-Word = Literal["ready", "taken", "failed", "died", "late"]
+CANNOT_FOLLOW = "HOST or PORT has changed, so the socket cannot be handed over."
+"""The failure after which the serving process is to be stopped first."""
+
+Word = Literal["ready", "taken", "alone", "failed", "died", "late"]
 
 
 class Report:
@@ -25,7 +29,7 @@ class Report:
             os.set_inheritable(descriptor, False)
             self._write(f"pid {os.getpid()}")
 
-    def tell(self, word: Literal["ready", "taken", "failed"], sentence: str = "") -> None:
+    def tell(self, word: Literal["ready", "taken", "alone", "failed"], sentence: str = "") -> None:
         """Write the outcome and close; only the first outcome counts."""
         self._write(f"{word} {sentence}".rstrip())
         if self._descriptor is not None:
@@ -69,6 +73,6 @@ def outcome_from(received: bytes, *, otherwise: Word) -> Outcome:
         word, _, rest = line.partition(" ")
         if word == "pid" and rest.isdecimal():
             pid = int(rest)
-        elif word in ("ready", "taken", "failed"):
+        elif word in ("ready", "taken", "alone", "failed"):
             return Outcome(word, rest.replace("\v", "\n"), pid)  # type: ignore[arg-type]  # one of the words above
     return Outcome(otherwise, "", pid)

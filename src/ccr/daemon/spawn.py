@@ -25,12 +25,12 @@ START_LOG_BYTES = 1_000_000
 LAST_LINES = 12
 
 
-def spawn(paths: Paths, environ: Mapping[str, str], wait_s: float) -> Outcome:
+def spawn(paths: Paths, environ: Mapping[str, str], wait_s: float, *, follows: bool = False) -> Outcome:
     """Start a serving process, detached from this one, and wait for its outcome.
 
     The process gets the whole environment (the configuration may name any variable), the home folder as its
     working directory, and the start log as stdout and stderr. One that is late is ended. The sentence of a
-    death is what the start log got. Raises OSError.
+    death is what the start log got. follows: it takes over from the serving process. Raises OSError.
     """
     make_private_folder(paths.home)
     make_private_folder(paths.log_dir)
@@ -40,6 +40,7 @@ def spawn(paths: Paths, environ: Mapping[str, str], wait_s: float) -> Outcome:
             offset = log.seek(0, os.SEEK_END)
             try:
                 command = [sys.executable, "-P", "-m", "ccr.daemon", "--background", "--report", str(writing)]
+                command += ["--follow"] if follows else []
                 subprocess.run(  # noqa: S603 - our own interpreter and module; returns at once, the child detaches
                     command,
                     stdin=subprocess.DEVNULL,
