@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ccr.config import transformer_files
 from ccr.config.load import config_from_bytes, load_config
 from ccr.config.model import Config, Secret, Step
 from ccr.config.paths import Paths
@@ -247,16 +248,10 @@ def test_what_is_no_configuration_at_all(data: bytes, found: str) -> None:
         ({**GOOD, "transformers": ["x.js"]}, "transformers[0]", "a text", "path and options"),
         ({**GOOD, "transformers": [{}]}, "transformers[0].path", "nothing", "the path of a file"),
         (
-            {**GOOD, "transformers": [{"path": "/p/gemini-cli.js"}]},
+            {**GOOD, "transformers": [{"path": "/p/gemini-cli.ts"}]},
             "transformers[0].path",
-            "a .js transformer, 'gemini-cli.js'",
-            "not hosted yet",
-        ),
-        (
-            {**GOOD, "transformers": [{"path": "/p/databricks.py"}]},
-            "transformers[0].path",
-            "a transformer file, 'databricks.py'",
-            "not hosted yet",
+            "'gemini-cli.ts'",
+            "ends in .py or .js",
         ),
         ({**GOOD, "StatusLine": []}, "StatusLine", "an empty list", "an object"),
     ],
@@ -426,10 +421,52 @@ def test_a_js_file_is_recognised_by_its_text(tmp_path: Path, quote: str) -> None
     assert len(config.notes) == 1
 
 
-def test_a_js_file_that_cannot_be_read_is_another_transformer(tmp_path: Path) -> None:
-    (tmp_path / "folder.js").mkdir()
-    for path in (tmp_path / "folder.js", tmp_path / "missing.js", "/" + "x" * 300 + ".js"):
-        assert "transformers[0].path" in problems({**GOOD, "transformers": [{"path": str(path)}]})
+@pytest.mark.parametrize(
+    ("name", "text", "is_built_in"),
+    [
+        ("databricks.js", None, True),
+        ("databricks-headers.js", "module.exports = class { name = 'headers' }", False),
+        ("mine.js", None, False),
+        ("x" * 300 + ".js", None, False),
+        ("databricks.py", None, False),
+    ],
+)
+def test_files_are_told_apart_by_text_then_by_name(
+    tmp_path: Path, name: str, text: str | None, *, is_built_in: bool
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    config = load({**GOOD, "transformers": [{"path": str(tmp_path / name)}]})
+    assert config.transformers[0].is_built_in is is_built_in
+    assert bool(config.notes) is is_built_in
+
+
+def test_a_forced_file_gives_no_note() -> None:
+    values = with_provider(transformer={"use": ["databricks-custom"]})
+    config = load({**values, "transformers": [{"path": "/databricks.js", "options": {"forceJs": True}}]})
+    assert config.notes == ()
+    assert config.providers[0].steps[-1].options == {"forceJs": True}
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("/a/b.py", "/a/b.py"), ("b.py", "b.py"), ("~/b.py", str(Path("~/b.py").expanduser()))],
+)
+def test_where_a_file_lies(written: str, meant: str) -> None:
+    config = load({**GOOD, "transformers": [{"path": written}]})
+    assert config.transformers[0].path == meant
+
+
+def test_steps_may_have_any_name_where_files_are() -> None:
+    values = with_provider(transformer={"use": ["mine", ["OpenAI", {"any": 1}]]})
+    config = load({**values, "transformers": [{"path": "/mine.py"}]})
+    assert [step.name for step in config.providers[0].steps] == ["mine", "OpenAI"]
+
+
+def test_an_entry_point_may_define_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transformer_files, "entry_points", lambda group, name: name == "mine")
+    assert load(with_provider(transformer={"use": ["mine"]})).providers[0].steps[0].name == "mine"
+    assert problems(with_provider(transformer={"use": ["other"]}))
 
 
 def test_options_of_the_use_come_on_top_of_those_of_the_file() -> None:

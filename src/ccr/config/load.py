@@ -18,7 +18,11 @@ from ccr.config.parse import MalformedError, Table, values_from_bytes
 from ccr.config.providers import providers_from
 from ccr.config.router import router_from
 from ccr.config.section import Section
-from ccr.config.transformer_files import options_by_step, transformer_files_from
+from ccr.config.transformer_files import (
+    check_before_loading,
+    options_by_step,
+    transformer_files_from,
+)
 from ccr.errors import ConfigError, Problem, StartError
 
 if TYPE_CHECKING:
@@ -110,7 +114,8 @@ def config_from_bytes(
 def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Step], object] | None) -> Config:
     root.warn_of_unknown(KEYS, unsupported=UNSUPPORTED)
     files: tuple[TransformerFile, ...] = transformer_files_from(root)
-    providers = providers_from(root, check_step, options_by_step(files), environ)
+    check = check_before_loading(check_step, files)
+    providers = providers_from(root, check, options_by_step(files), environ)
     _warn_of_image_agent(root)
     api_key = root.secret("APIKEY")
     auth: Auth = root.choice("AUTH", "key", get_args(Auth))

@@ -70,10 +70,14 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class TransformerFile:
-    """An entry of ``transformers[]``: the file as written (interpolated) and the options for it."""
+    """An entry of ``transformers[]``: the file, and the options for what it defines.
+
+    is_built_in: it holds what ccr has built in; loaded only for steps that force it.
+    """
 
     path: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    is_built_in: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
