@@ -87,7 +87,10 @@ class ApiError(CcrError):
     error_type: Anthropic's word for it; by default the one that belongs to the status.
     retry_after_s: seconds the client should wait, when the upstream said so.
     should_retry: sent as ``x-should-retry``; False on definitive errors, None when the client decides.
+    details: for programs, in Anthropic's ``error.details``: what newer clients decide by.
     """
+
+    details: dict[str, object] | None = None
 
     def __init__(
         self,
@@ -109,8 +112,16 @@ class ApiError(CcrError):
 class RequestError(ApiError):
     """The client's request cannot be served as it stands; repeating it unchanged is pointless."""
 
-    def __init__(self, message: str, *, status: int = 400, error_type: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        error_type: str | None = None,
+        details: dict[str, object] | None = None,
+    ) -> None:
         super().__init__(status, message, error_type=error_type, should_retry=False)
+        self.details = details
 
 
 class UpstreamError(ApiError):

@@ -135,6 +135,7 @@ class MessagesRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     mcp_servers: Raw = ABSENT
     service_tier: Raw = ABSENT
     cache_control: Raw = ABSENT
+    thread: Raw = ABSENT
 
     @property
     def tools(self) -> list[Tool] | None:
@@ -179,6 +180,7 @@ def decode_messages_request(data: bytes) -> MessagesRequest:
     if not request.messages:
         raise RequestError("messages: at least one message is required")
     check_parameters(request)
+    refuse_thread(request.thread)
     return request
 
 
@@ -205,6 +207,20 @@ def check_parameters(request: MessagesRequest) -> None:
     check_model_name(request.model)
     if request.max_tokens is not None and request.max_tokens < 1:
         raise RequestError("max_tokens: must be greater than or equal to 1")
+
+
+def refuse_thread(thread: Raw) -> None:
+    """Refuse a conversation of which the server is to hold the history: nobody does here.
+
+    A request that goes on with one has only its last messages, so that dropping the field would lose the
+    rest. The details are those by which Anthropic's clients turn to sending the whole history (observed with
+    the Python client 2.12: ``tool_runner`` and ``thread``). Raises RequestError (400).
+    """
+    if thread and bytes(thread) != b"null":
+        raise RequestError(
+            "thread: the upstream holds no conversations; send the whole history in `messages`",
+            details={"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
+        )
 
 
 def check_model_name(model: str) -> None:

@@ -40,6 +40,7 @@ class NativeBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     service_tier: Raw = ABSENT
     cache_control: Raw = ABSENT
     safeguards: Raw = ABSENT
+    thread: Raw = ABSENT
 
     def given(self, keys: tuple[str, ...]) -> JsonObject:
         """Return those of the opaque fields that the client gave a value; null is none."""

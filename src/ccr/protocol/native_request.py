@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ccr.protocol.anthropic import refuse_thread
 from ccr.protocol.chat_content import has_value
 from ccr.protocol.chat_from_messages import BILLING_PREFIX
 from ccr.protocol.native_blocks import BlockSanitizer, text_block
@@ -96,6 +97,7 @@ def sanitized_request(body: bytes, *, model: str, traits: ModelTraits) -> Native
 def sanitized(given: NativeRequest, *, model: str, traits: ModelTraits) -> NativeConversion:
     """Return what is sent of a request; raises RequestError where something deeper in it is wrong."""
     body, unsent, parameters, request = given
+    refuse_thread(body.thread)
     rules = NativeRules()
     sanitizer = BlockSanitizer(traits, rules)
     turns = turns_from_messages(body.messages, sanitizer, rules)

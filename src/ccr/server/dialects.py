@@ -34,13 +34,10 @@ def error_body(error: ApiError, dialect: Dialect, request_id: str) -> bytes:
     """Return the body of an error answer."""
     if dialect == "openai":
         return msgspec.json.encode({"error": _openai_error(error)})
-    return msgspec.json.encode(
-        {
-            "type": "error",
-            "error": {"type": error.error_type, "message": _utf8(error.message)},
-            "request_id": request_id,
-        }
-    )
+    said: dict[str, object] = {"type": error.error_type, "message": _utf8(error.message)}
+    if error.details is not None:
+        said["details"] = error.details
+    return msgspec.json.encode({"type": "error", "error": said, "request_id": request_id})
 
 
 def error_headers(error: ApiError) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from msgspec import Raw
 
 from ccr.transformers.base import Transformer
+from ccr.transformers.databricks_parameters import response_format_as_instruction, stream_options_removed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,7 @@ _OPTIONS = ("cache_control", "debug", "forceJs")
 
 
 class DatabricksCustom(Transformer):
-    """The four steps in their documented order.
+    """The four steps in their documented order, and for Claude what OpenAI's clients ask for in other words.
 
     Option ``cache_control``: ``keep`` (default) or ``strip`` (no prompt caching, as the JavaScript file of
     this name did it). ``debug`` and ``forceJs`` are accepted and mean nothing here.
@@ -58,7 +59,10 @@ class DatabricksCustom(Transformer):
         chat = empty_content_to_null(chat)
         chat = cache_control_handled(chat, self._mode)
         chat = image_urls_repaired(chat)
-        return parallel_tool_calls_removed(chat)
+        chat = parallel_tool_calls_removed(chat)
+        if "claude" in context.model.lower():
+            chat = response_format_as_instruction(stream_options_removed(chat))
+        return chat
 
 
 def empty_content_to_null(chat: ChatRequest) -> ChatRequest:
