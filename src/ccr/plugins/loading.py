@@ -1,0 +1,184 @@
+"""Transformers of the person's own, for one configuration: loaded before its first request, closed at its end.
+
+Only what the configuration names is loaded: files of ``transformers[]``, and packages whose entry point a
+step has the name of. A file's transformer stands before a built-in one of the same name. The Node process is
+started only when there is a JavaScript file to load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ccr.config.transformer_files import (
+    BUILT_IN_STEP,
+    FORCE_OPTION,
+    PYTHON,
+    is_forced,
+    steps_of,
+)
+from ccr.errors import ConfigError, Problem
+from ccr.plugins.errors import PluginError
+from ccr.plugins.node.values import provider_for_plugins
+from ccr.plugins.node_steps import NodeStep, NodeSteps
+from ccr.plugins.python_files import forget, made, transformer_of_package, transformers_in_file
+from ccr.transformers.registry import BUILT_IN, build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ccr.config.model import Config, Provider, Step, TransformerFile
+    from ccr.plugins.node.values import LoadedPlugin
+    from ccr.plugins.node_steps import Host
+    from ccr.plugins.python_files import TransformerClass
+    from ccr.transformers.pipeline import AnyStep
+
+FILE = "config.json"
+
+
+class Plugins:
+    """What was loaded. Each ``use`` of a transformer is one object, for as long as the configuration is used.
+
+    uses: by the identity of the configuration's steps. Close it.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        uses: Mapping[int, AnyStep] | None = None,
+        classes: Mapping[str, TransformerClass] | None = None,
+        host: Host | None = None,
+    ) -> None:
+        self._config = config  # its steps must live as long as their identities count
+        self._uses = uses or {}
+        self._classes = classes or {}
+        self._host = host
+
+    def build(self, step: Step) -> AnyStep:
+        """Return what does a step's work. Raises ValueError on a built-in step that cannot be built."""
+        use = self._uses.get(id(step))
+        return build(step) if use is None else use
+
+    async def close(self) -> None:
+        """End the Node process, if there is one."""
+        forget(self._classes)
+        if self._host is not None:
+            await self._host.close()
+
+
+async def load_plugins(config: Config, *, new_host: Callable[[], Host]) -> Plugins:
+    """Load what a configuration names.
+
+    new_host: makes the Node host, called when there is a JavaScript file to load. Raises ConfigError with all
+    that cannot be loaded or built.
+    """
+    loading = _Loading(new_host)
+    try:
+        for index, file in enumerate(config.transformers):
+            await loading.file(index, file, is_forced=any(map(is_forced, steps_of(config))))
+        for provider in config.providers:
+            for key, step in _places(provider):
+                await loading.step(key, step, provider)
+        if loading.problems:
+            raise ConfigError(*loading.problems)
+    except BaseException:
+        if loading.host is not None:
+            await loading.host.host.close()
+        raise
+    host = loading.host.host if loading.host is not None else None
+    return Plugins(config, loading.uses, loading.classes, host)
+
+
+class _Loading:
+    """What one run of `load_plugins` knows so far."""
+
+    def __init__(self, new_host: Callable[[], Host]) -> None:
+        self._new_host = new_host
+        self.host: NodeSteps | None = None
+        self.problems: list[Problem] = []
+        self.classes: dict[str, TransformerClass] = {}
+        self.scripts: dict[str, LoadedPlugin] = {}
+        self.uses: dict[int, AnyStep] = {}
+        self._options: dict[str, Mapping[str, Any]] = {}
+        self._has_failed_files = False
+
+    async def file(self, index: int, file: TransformerFile, *, is_forced: bool) -> None:
+        if file.is_built_in and not is_forced:
+            return
+        key = f"transformers[{index}].path"
+        try:
+            names = await self._names_of(file)
+        except PluginError as error:
+            self._has_failed_files = True
+            self._problem(key, error)
+            return
+        for name in names:
+            if name in self._options:
+                found = f"a second file that defines {name!r}"
+                self.problems.append(Problem(FILE, key, found, "one file for each name"))
+            self._options[name] = file.options
+
+    async def _names_of(self, file: TransformerFile) -> list[str]:
+        """Load a file and return the names it defines."""
+        if file.path.lower().endswith(PYTHON):
+            kinds = await asyncio.to_thread(transformers_in_file, file.path)
+            self.classes.update({kind.name: kind for kind in kinds})
+            return [kind.name for kind in kinds]
+        if self.host is None:
+            self.host = NodeSteps(self._new_host())
+        plugin = await self.host.host.load(file.path, file.options)
+        self.scripts[plugin.name] = plugin
+        return [plugin.name]
+
+    async def step(self, key: str, step: Step, provider: Provider) -> None:
+        try:
+            use = await self._use(step, provider)
+        except PluginError as error:
+            self._problem(key, error)
+        except ValueError as error:
+            # A name that a file might define is no fault of the step's when that file is the fault.
+            if not self._has_failed_files:
+                self.problems.append(_problem_of(key, error))
+        else:
+            if use is not None:
+                self.uses[id(step)] = use
+
+    async def _use(self, step: Step, provider: Provider) -> AnyStep | None:
+        """Return the object for one use, None for a built-in step. Raises ValueError, PluginError."""
+        if step.name == BUILT_IN_STEP and not is_forced(step):
+            build(step)
+            return None
+        options = {**self._options.get(step.name, {}), **step.options}
+        if step.name in self.scripts and self.host is not None:
+            number = await self.host.host.instance(step.name, step.options)
+            return NodeStep(self.host, number, self.scripts[step.name], provider_for_plugins(provider))
+        if step.name in self.classes:
+            return made(self.classes[step.name], options)
+        if is_forced(step):
+            raise ValueError(
+                f"{FORCE_OPTION} for {step.name}, of which there is no file; allowed: its .js in transformers"
+            )
+        kind = None if step.name in BUILT_IN else transformer_of_package(step.name)
+        if kind is not None:
+            return made(kind, options)
+        build(step)
+        return None
+
+    def _problem(self, key: str, error: PluginError) -> None:
+        trace = f"; its traceback:\n{error.trace.rstrip()}" if error.trace else ""
+        found = f"a transformer that cannot be loaded: {error.reason}"
+        self.problems.append(Problem(FILE, key, found, f"one that can{trace}"))
+
+
+def _places(provider: Provider) -> list[tuple[str, Step]]:
+    """Return the steps of a provider, each with the key at which a person finds it."""
+    start = f"Providers ({provider.name}).transformer"
+    chains = {f"{start}.use": provider.steps}
+    chains |= {f"{start}.{model}.use": steps for model, steps in provider.model_steps.items()}
+    return [(f"{key}[{index}]", step) for key, steps in chains.items() for index, step in enumerate(steps)]
+
+
+def _problem_of(key: str, error: ValueError) -> Problem:
+    found, _, allowed = str(error).partition("; ")
+    allowed = allowed.removeprefix("allowed: ") or "options this transformer knows"
+    return Problem(FILE, key, found, allowed)
