@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ccr.gateway.learning import Learning
 from ccr.gateway.metrics import Metrics
 from ccr.gateway.repairing import Repairing
+from ccr.gateway.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ccr.gateway.projects import Folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,13 @@ class Lasting:
     metrics: Metrics
     repairing: Repairing
     learning: Learning
+    sessions: Sessions = field(default_factory=Sessions)
+    folders: Folders | None = None
 
     @classmethod
-    def new(cls, clock: Callable[[], float] = time.monotonic) -> Lasting:
-        """Return what a process begins with: nothing counted, nothing learnt. clock: monotonic seconds."""
-        return cls(Metrics(), Repairing(clock), Learning(clock))
+    def new(cls, clock: Callable[[], float] = time.monotonic, *, folders: Folders | None = None) -> Lasting:
+        """Return what a process begins with: nothing counted, nothing learnt. clock: monotonic seconds.
+
+        folders: where the Routers of projects are, None where nobody is to look for them.
+        """
+        return cls(Metrics(), Repairing(clock), Learning(clock), Sessions(), folders)

@@ -31,6 +31,10 @@ class Learning:
         """Return how many input tokens the request has for the route's model."""
         return self._estimator.estimate(request, model=route.model)
 
+    def scaled(self, counted: int, model: str) -> int:
+        """Return an uncorrected estimate as it is for an upstream model."""
+        return round(counted * self._estimator.factor(model))
+
     def sample(self, request: MessagesRequest, route: Route) -> int | None:
         """Return the estimate to learn from when the answer is there; None when one was sampled just now."""
         return self.estimate(request, route) if self._is_due(route) else None

@@ -81,6 +81,11 @@ class Native:
         """Whether there is any native route, as far as is known."""
         return bool(self._there)
 
+    @property
+    def urls(self) -> frozenset[tuple[str, str]]:
+        """Providers' names and where each may have a native route, as far as is known."""
+        return frozenset(self._there)
+
     async def messages(
         self, request: NativeRequest, body: bytes, route: Route, record: Record
     ) -> Reply | StreamReply | None:

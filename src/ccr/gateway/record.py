@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from ccr.gateway.metrics import Metrics
     from ccr.gateway.replies import Client
+    from ccr.gateway.routes import Found
+    from ccr.gateway.sessions import Sessions
     from ccr.protocol.usage import Usage
 
 Outcome = Literal["ok", "error", "cancelled"]
@@ -31,6 +33,7 @@ CLIENT_GONE = 499
 class Record:
     """What is known of a request so far. Times are monotonic seconds; sizes are bytes of bodies.
 
+    found: the route and how it was chosen. routing_rules: what routing has changed in the request.
     api: ``anthropic`` when the upstream was asked in the Messages API's own format, else "".
     """
 
@@ -42,6 +45,8 @@ class Record:
     provider: str = ""
     upstream_model: str = ""
     rule: str = ""
+    found: Found | None = None
+    routing_rules: tuple[str, ...] = ()
     api: str = ""
     is_stream: bool = False
     rules: tuple[str, ...] = ()
@@ -68,6 +73,8 @@ class Record:
             "provider": self.provider,
             "upstream_model": self.upstream_model,
             "rule": self.rule,
+            "router": self.found.router if self.found is not None else "",
+            "tried": [tried.rule for tried in self.found.tried] if self.found is not None else [],
             "api": self.api,
             "stream": self.is_stream,
             "outcome": self.outcome,
@@ -98,7 +105,10 @@ def soon(call: Callable[[], None]) -> None:
 
 
 class Recorder:
-    """Begins and ends records, and passes each to the metrics at once and to the log a little later."""
+    """Begins and ends records, and passes each to the metrics at once and to the log a little later.
+
+    sessions: are told how large each session's last request was.
+    """
 
     def __init__(
         self,
@@ -107,7 +117,9 @@ class Recorder:
         *,
         clock: Callable[[], float] = time.monotonic,
         later: Callable[[Callable[[], None]], None] = soon,
+        sessions: Sessions | None = None,
     ) -> None:
+        self._sessions = sessions
         self._metrics = metrics
         self._logger = logger
         self._clock = clock
@@ -127,9 +139,12 @@ class Recorder:
         if record.is_ended:
             return
         record.is_ended = True
+        record.rules = (*record.routing_rules, *record.rules)
         if error is not None:
             _note(record, error)
         self._metrics.end(record)
+        if self._sessions is not None:
+            self._sessions.note(record.client.session_id, record.usage)
         level = logging.INFO if record.outcome != "error" else logging.WARNING
         if self._logger.isEnabledFor(level):
             self._later(partial(self._log, level, record, self._clock()))

@@ -10,13 +10,15 @@ import msgspec
 
 from ccr.catalog.lookup import name_facts, traits_of
 from ccr.gateway.limits import Limits, limits_of
-from ccr.routing.route import choose
+from ccr.routing.facts import Facts
+from ccr.routing.router import Rulebook
 from ccr.transformers.pipeline import Pipeline
 from ccr.upstream.urls import messages_url_of, url_of
 
 if TYPE_CHECKING:
     from ccr.config.model import Config, Provider
     from ccr.protocol.traits import ModelTraits
+    from ccr.routing.router import Choice, Tried
 
 
 class Route(NamedTuple):
@@ -35,6 +37,22 @@ class Route(NamedTuple):
     limits: Limits = Limits()
 
 
+class Found(NamedTuple):
+    """The route of a request.
+
+    rule: that chose it. alternatives: what is to be tried, in order, when it fails. tried: the rules that
+    were looked at. router: ``project`` or ``session`` when it was the ``Router`` of one, "" otherwise.
+    removes_tag: the request has a subagent's tag, which must not be sent.
+    """
+
+    route: Route
+    rule: str
+    alternatives: tuple[Route, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    router: str = ""
+    removes_tag: bool = False
+
+
 MAX_REMEMBERED: Final = 256
 """Clients ask for a handful of models; the rest are mistakes, or mischief."""
 
@@ -43,7 +61,8 @@ class Routes:
     """Finds the route of a request. Raises ValueError when a configured transformer cannot be built."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        self.rulebook = Rulebook(config)
+        """The rules of the configuration's own ``Router``."""
         self._routes = {
             (provider.name, model): _route(provider, model)
             for provider in config.providers
@@ -57,14 +76,37 @@ class Routes:
         """Providers' names and the URLs at which models may be asked in the Messages API's own format."""
         self._remembered = lru_cache(maxsize=MAX_REMEMBERED)(self._find)
 
-    def find(self, model: str) -> tuple[Route, str]:
-        """Return the route for a request's model, and the rule that chose it. Raises RequestError (400)."""
-        # The day counts: the service outlives the one on which some model is switched off.
-        return self._remembered(model, dt.datetime.now(dt.UTC).date())
+    def find(self, model: str) -> Found:
+        """Return the route for a model's name, when nothing else is known. Raises RequestError (400)."""
+        return self.find_for(Facts(model))
 
-    def _find(self, model: str, today: dt.date) -> tuple[Route, str]:
-        decision = choose(model, self._config, lambda name: name_facts(name, today))
-        return self._routes[decision.provider.name, decision.model], decision.rule
+    def find_for(self, facts: Facts, rulebook: Rulebook | None = None) -> Found:
+        """Return the route for a request. rulebook: of its project. Raises RequestError (400)."""
+        rulebook = rulebook or self.rulebook
+        # The day counts: the service outlives the one on which some model is switched off.
+        today = dt.datetime.now(dt.UTC).date()
+        if facts.is_plain:
+            return self._remembered(facts.model, rulebook, today)
+        return self._found(rulebook.decide(facts, lambda name: name_facts(name, today)))
+
+    def find_named(self, name: str, rule: str, why: str, rulebook: Rulebook | None = None) -> Found:
+        """Return the route that somebody has chosen by name. Raises RequestError (400)."""
+        today = dt.datetime.now(dt.UTC).date()
+        rulebook = rulebook or self.rulebook
+        return self._found(rulebook.name(name, rule, why, lambda model: name_facts(model, today)))
+
+    def _find(self, model: str, rulebook: Rulebook, today: dt.date) -> Found:
+        return self._found(rulebook.decide(Facts(model), lambda name: name_facts(name, today)))
+
+    def _found(self, choice: Choice) -> Found:
+        return Found(
+            self._routes[choice.provider.name, choice.model],
+            choice.rule,
+            tuple(self._routes[provider.name, model] for provider, model in choice.alternatives),
+            choice.tried,
+            choice.router,
+            choice.removes_tag,
+        )
 
 
 def _route(provider: Provider, model: str) -> Route:

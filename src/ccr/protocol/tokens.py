@@ -51,6 +51,10 @@ class TokenEstimator:
         factor = self._factors.get(model or request.model, 1.0)
         return max(1, round(count_request_tokens(request) * factor))
 
+    def factor(self, model: str) -> float:
+        """Return what ``count_request_tokens`` is to be multiplied by for a model."""
+        return self._factors.get(model, 1.0)
+
     def learn(self, model: str, estimated: int, actual: int) -> None:
         """Correct the model's factor by one finished request.
 

@@ -14,6 +14,8 @@ from ccr.routing.thinking import KEYWORD_BYTES, has_keyword, more_thinking
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from msgspec import Raw
+
     from ccr.protocol.anthropic import Block
 
     Content = str | list[Block] | None
@@ -55,6 +57,9 @@ class View(Protocol):
     @property
     def always_effort(self) -> str | None:
         """The effort that clients of the dialect always ask for, None where it depends on the model."""
+
+    def metadata(self) -> Raw:
+        """Return what the client says about itself, empty for nothing."""
 
     def roles(self) -> Sequence[str]:
         """Return the role of each message."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 from msgspec import Raw
 
-from ccr.protocol.anthropic import Block
+from ccr.protocol.anthropic import ABSENT, Block
 from ccr.protocol.native_json import JsonObject, decoded, encode
 from ccr.protocol.tokens import (
     BYTES_PER_JSON_TOKEN,
@@ -54,6 +54,10 @@ class MessagesView:
         self._request = request
         self.model = request.model
 
+    def metadata(self) -> Raw:
+        """Return what the client says about itself."""
+        return self._request.metadata
+
     def roles(self) -> Sequence[str]:
         """Return the role of each message."""
         return [message.role for message in self._request.messages]
@@ -92,6 +96,10 @@ class NativeView:
         self._body: NativeBody = request.body
         self._options = request.options
         self.model = request.model
+
+    def metadata(self) -> Raw:
+        """Return what the client says about itself."""
+        return self._body.metadata
 
     def roles(self) -> Sequence[str]:
         """Return the role of each message."""
@@ -142,6 +150,10 @@ class ChatView:
         self._chat = chat
         self._bytes = body
         self.model = chat["model"]
+
+    def metadata(self) -> Raw:
+        """Return what the client says about itself."""
+        return cast("dict[str, Raw]", self._chat).get("metadata", ABSENT)
 
     def roles(self) -> Sequence[str]:
         """Return the role of each message."""
