@@ -1,4 +1,4 @@
-"""Transformers of the person's own, for one configuration: loaded before its first request, closed at its end.
+"""Transformers of the person's own, for one configuration: loaded before its first request, closed at last.
 
 Only what the configuration names is loaded: files of ``transformers[]``, and packages whose entry point a
 step has the name of. A file's transformer stands before a built-in one of the same name. The Node process is
