@@ -17,6 +17,7 @@ from ccr.server.body import body_of
 from ccr.server.dialects import error_body, error_event, error_headers
 from ccr.server.health import health_body
 from ccr.server.routes import ROUTES
+from ccr.server.targets import dialect_of, model_of, query_of
 from ccr.upstream.auth.on_behalf_of import HEADER as ON_BEHALF_OF_HEADER
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Front:
         try:
             path = self._guard.path_of(request.raw_path)
             served = ROUTES[path]
-            dialect = served.dialect
+            dialect = served.dialect or dialect_of(request.headers)
             self._guard.check(request.method, path, request.headers)
             reply = await self._reply(served, request, generation, request_id)
             if isinstance(reply, Reply):
@@ -127,7 +128,9 @@ class Front:
                 body = await body_of(request)
                 return await gateway.chat_completions(body, _client(request, generation, request_id))
             case "models":
-                return gateway.models()
+                return gateway.models(dialect_of(request.headers), query_of(request.raw_path))
+            case "model":
+                return gateway.model(dialect_of(request.headers), model_of(request.raw_path))
             case "status":
                 values = {**gateway.status(), "configuration": self._live.report()}
                 return Reply(200, msgspec.json.encode(values))

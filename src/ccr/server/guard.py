@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 HTTP_PORT: Final = 80
+_ID: Final = "{id}"
 REMEDY: Final = "Start the client with `ccr code`, or set the variables that `ccr env` prints."
 
 
@@ -91,16 +92,21 @@ class Guard:
         self._hosts = hosts
         self._key = key.reveal().encode() if key is not None else None
         self._endpoints = endpoints
+        self._beginnings = {key.removesuffix(_ID): key for key in endpoints if key.endswith(_ID)}
 
     def path_of(self, target: str) -> str:
-        """Return the path of a raw request target.
+        """Return the path of a raw request target, as the table has it.
 
-        Raises RequestError: 400 for anything but a path (``http://…``, ``*``, ``host:port``), 404 for one
-        that is not in the table.
+        A path of the table that ends in ``/{id}`` stands for all with something in that place. Raises
+        RequestError: 400 for anything but a path (``http://…``, ``*``, ``host:port``), 404 for one that is
+        not in the table.
         """
         if not target.startswith("/"):
             raise RequestError("the request target must be a path", status=400)
         path = target.partition("?")[0]
+        for beginning, key in self._beginnings.items():
+            if path.startswith(beginning) and path != beginning:
+                return key
         if path not in self._endpoints:
             raise RequestError(
                 f"there is no {_shown(path)} here; ccr serves {', '.join(self._endpoints)}", status=404

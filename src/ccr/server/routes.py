@@ -6,15 +6,18 @@ from typing import Final, Literal, NamedTuple
 
 from ccr.server.guard import Endpoint
 
-Action = Literal["messages", "count_tokens", "chat_completions", "models", "status", "root", "health"]
+Action = Literal[
+    "messages", "count_tokens", "chat_completions", "models", "model", "status", "root", "health"
+]
+MODEL_PATH: Final = "/v1/models/"
 
 
 class Served(NamedTuple):
-    """What is done on a path, and in whose words errors are told there."""
+    """What is done on a path, and in whose words; None: in those of whoever asks."""
 
     action: Action
     endpoint: Endpoint
-    dialect: Literal["anthropic", "openai"] = "anthropic"
+    dialect: Literal["anthropic", "openai"] | None = "anthropic"
 
 
 _POST: Final = Endpoint(("POST",))
@@ -26,7 +29,8 @@ ROUTES: Final[dict[str, Served]] = {
     "/v1/messages/count_tokens": Served("count_tokens", _POST),
     "/v1/v1/messages/count_tokens": Served("count_tokens", _POST),
     "/v1/chat/completions": Served("chat_completions", _POST, "openai"),
-    "/v1/models": Served("models", Endpoint(("GET",))),
+    "/v1/models": Served("models", Endpoint(("GET",)), None),
+    f"{MODEL_PATH}{{id}}": Served("model", Endpoint(("GET",)), None),
     "/status": Served("status", Endpoint(("GET",))),
     "/": Served("root", Endpoint(("GET", "HEAD"), is_open=True)),
     "/health": Served("health", Endpoint(("GET",), is_open=True)),
