@@ -203,7 +203,7 @@ def test_what_is_no_configuration_at_all(data: bytes, found: str) -> None:
             with_provider(transformer={"use": ["OpenAi"]}),
             "Providers[0].transformer.use[0]",
             "unknown transformer 'OpenAi'",
-            "OpenAI, databricks-custom",
+            "OpenAI, cerebras",
         ),
         (
             with_provider(transformer={"m": {"use": ["OpenAI", ["x", {}, 1]]}}),

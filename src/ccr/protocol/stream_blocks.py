@@ -164,10 +164,11 @@ class Blocks:
         for a ``thinking`` that has none.
         """
         parts = thinking if isinstance(thinking, dict) else {"content": thinking}
-        content, signature = parts.get("content") or beside, parts.get("signature")
+        content, signature = parts.get("content"), parts.get("signature")
         is_repeated = bool(signature) and self._open is Open.THINKING and not self._open_is_empty
-        if content and isinstance(content, str) and not is_repeated:
-            self._place(self._write_thinking, content)
+        text = beside if not content else "" if is_repeated else content
+        if text and isinstance(text, str):
+            self._place(self._write_thinking, text)
         if not isinstance(signature, str):
             return
         if signature.isdecimal():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ccr.transformers.base import Transformer
+from ccr.transformers.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +22,4 @@ class Anthropic(Transformer):
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__(options)
-        unknown = sorted(set(options) - {"UseBearer"})
-        if unknown:
-            raise ValueError(f"Anthropic: unknown option {unknown[0]!r}; allowed: UseBearer")
-        if not isinstance(options.get("UseBearer", False), bool):
-            raise ValueError("Anthropic: option UseBearer must be true or false")
+        Options(self.name, options, ("UseBearer",)).boolean("UseBearer")

@@ -1,0 +1,53 @@
+"""``customparams``: any parameters, where the request has none of its own; and the merging steps share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from ccr.transformers.base import Transformer
+from ccr.transformers.options import ANYWHERE
+from ccr.transformers.thinking import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ccr.protocol.openai import ChatRequest
+    from ccr.transformers.base import Context
+
+NEVER_SET: Final = ("messages", "stream", *ANYWHERE)
+"""Not parameters: what the conversation and the client's connection are made of."""
+
+
+class CustomParams(Transformer):
+    """Any options: each is a parameter of the request.
+
+    A parameter the request has stays. Two objects are merged; inside them the option counts, as in the npm
+    router, so that a part of an object can be set.
+    """
+
+    name = "customparams"
+
+    def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
+        """Return the request with the parameters it lacks."""
+        added = {key: _joined(chat, key, value) for key, value in parameters_of(self.options).items()}
+        return cast("ChatRequest", {**chat, **added}) if added else chat
+
+
+def parameters_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are parameters of a request."""
+    return {key: value for key, value in options.items() if key not in NEVER_SET}
+
+
+def merged(below: Any, above: Any) -> Any:
+    """Return ``above`` on top of ``below``: objects key by key, at any depth."""
+    below = plain(below)
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
+
+
+def _joined(chat: ChatRequest, key: str, value: Any) -> Any:
+    if key not in chat:
+        return value
+    given = cast("Any", chat)[key]
+    return merged(given, value) if isinstance(plain(given), dict) and isinstance(value, dict) else given
