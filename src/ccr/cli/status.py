@@ -45,9 +45,10 @@ def status(*, as_json: bool) -> None:
         trouble = str(error).partition("\n")[0]
     key = known_key(paths, os.environ)
     found = find_service(paths, key)
-    values = {**_service(found), **_configuration(paths, config, found), "counts": {}}
+    values = {**_service(found), **_configuration(paths, config), "counts": {}}
     if found.condition == "running" and found.state is not None and key is not None:
         values["counts"] = ask_status(found.state.address, key)
+        values["config_changed"] = bool(reloaded(values["counts"]))
     if as_json:
         click.echo(json.dumps({**values, "config_error": trouble or None}, indent=2))
     else:
@@ -75,7 +76,7 @@ def _service(found: Found) -> dict[str, Any]:
     return values
 
 
-def _configuration(paths: Paths, config: Config | None, found: Found) -> dict[str, Any]:
+def _configuration(paths: Paths, config: Config | None) -> dict[str, Any]:
     values: dict[str, Any] = {"config_file": str(paths.config_file), "providers": [], "routes": {}}
     if config is not None:
         values["providers"] = [
@@ -83,8 +84,6 @@ def _configuration(paths: Paths, config: Config | None, found: Found) -> dict[st
             for provider in config.providers
         ]
         values["routes"] = {"default": config.router.default}
-        if found.state is not None:
-            values["config_changed"] = paths.config_file.stat().st_mtime > found.state.started_at
     return values
 
 
@@ -99,9 +98,7 @@ def _lines(values: dict[str, Any]) -> list[str]:
     lines += [f"  route     {rule} -> {route}" for rule, route in values["routes"].items()]
     lines += identified(values["counts"])
     lines += counted(values["counts"])
-    if values.get("config_changed"):
-        lines.append("The configuration was changed after the start: `ccr restart` makes it count.")
-    return lines
+    return lines + reloaded(values["counts"])
 
 
 def identified(counts: dict[str, Any]) -> list[str]:
@@ -126,6 +123,19 @@ def counted(counts: dict[str, Any]) -> list[str]:
         for rule, whats in rules.items():
             named = ", ".join(f"{what} ({count})" if what else str(count) for what, count in whats.items())
             lines.append(f"  repaired  {model}: {rule}: {named}")
+    return lines
+
+
+def reloaded(counts: dict[str, Any]) -> list[str]:
+    """Return lines on edits of config.json that the running service has not taken over."""
+    configuration = counts.get("configuration") or {}
+    lines = []
+    if configuration.get("problems"):
+        lines.append("The edited configuration has problems; the service goes on with the last good one:")
+        lines += [f"  {problem}" for problem in configuration["problems"]]
+    if configuration.get("restart_needed_for"):
+        keys = " and ".join(configuration["restart_needed_for"])
+        lines.append(f"{keys} changed: `ccr restart` makes it count.")
     return lines
 
 

@@ -1,0 +1,247 @@
+"""An edited config.json: new requests get it, running ones keep theirs, a bad one changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from ccr.config.model import Config, Provider, Router, Secret, SignIn, Step
+from ccr.errors import ConfigError, Problem
+from ccr.server.live import Live
+from ccr.server.reload import Reloader, Source
+from ccr.server.sign_ins import Lease, SignIns
+from tests.server.raw_client import ask, raw_client, request
+from tests.server.service import MODEL, OTHER_MODEL, Service, config_for, message_body, running
+from tests.upstream.raw import DONE, FINISH, Exchange, good_completion, raw_upstream, text_chunk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+PROBLEM = Problem("config.json", "PORT", "a text", "a number")
+
+
+def with_models(config: Config, *models: str) -> Config:
+    provider = dataclasses.replace(config.providers[0], models=models)
+    return dataclasses.replace(
+        config, providers=(provider,), router=Router(default=f"databricks,{models[0]}")
+    )
+
+
+async def models_of(service: Service) -> list[str]:
+    answered = await ask(service.port, request(service.port, "/v1/models", method="GET"))
+    return [each["id"] for each in answered.json["data"]]
+
+
+async def configuration_of(service: Service) -> dict[str, object]:
+    answered = await ask(service.port, request(service.port, "/status", method="GET"))
+    return dict(answered.json["configuration"])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the product needs no event for it
+            await asyncio.sleep(0.002)
+
+
+class TestAdopting:
+    @pytest.mark.fault("L119", outcome="running streams end with the configuration they began with")
+    async def test_a_running_stream_keeps_its_configuration(self) -> None:
+        go_on = asyncio.Event()
+
+        async def play(exchange: Exchange) -> None:
+            await exchange.stream_head()
+            await exchange.chunk(text_chunk("hel"))
+            await go_on.wait()
+            await exchange.chunk(text_chunk("lo") + FINISH + DONE)
+            await exchange.end()
+
+        async with (
+            raw_upstream(play) as first,
+            raw_upstream(good_completion) as second,
+            running(config_for(first.url)) as service,
+            raw_client(service.port) as client,
+        ):
+            await client.send(request(service.port, body=message_body(stream=True)))
+            await client.reader.readuntil(b'"hel"')
+            assert service.app.live.adopt(config_for(second.url))
+            answered = await ask(service.port, request(service.port, body=message_body()))
+            assert (answered.status, len(second.got)) == (200, 1)
+            report = await configuration_of(service)
+            assert (report["generation"], report["earlier_generations_running"]) == (2, 1)
+            go_on.set()
+            async with asyncio.timeout(5):
+                await client.reader.readuntil(b"message_stop")
+            await until(lambda: not service.app.live._retired)
+            counts = service.app.gateway.metrics.snapshot()
+            assert counts["requests"] == {"ok": 2}, "counters outlive a configuration"
+
+    async def test_new_requests_get_the_new_models(self) -> None:
+        config = config_for("http://127.0.0.1:1")
+        async with running(config) as service:
+            assert not service.app.live.adopt(config), "nothing has changed"
+            upstream = service.app.upstream
+            assert service.app.live.adopt(dataclasses.replace(config, log_level="debug"))
+            assert service.app.upstream is upstream, "its connections stay"
+            assert service.app.live.adopt(with_models(config, OTHER_MODEL))
+            assert service.app.upstream is not upstream
+            assert [OTHER_MODEL in each for each in await models_of(service)] == [True]
+
+    async def test_what_needs_a_restart_says_so(self) -> None:
+        config = config_for("http://127.0.0.1:1")
+        async with running(config) as service:
+            edited = dataclasses.replace(
+                config, port=1, host="localhost", api_key=Secret("x" * 30), auth="none"
+            )
+            assert not service.app.live.adopt(edited)
+            assert not service.app.live.adopt(edited)
+            said = [entry.getMessage() for entry in service.log if "restart" in entry.getMessage()]
+            assert said == ["HOST and PORT and APIKEY and AUTH changed: `ccr restart` makes it count"]
+            report = await configuration_of(service)
+            assert report["restart_needed_for"] == ["HOST", "PORT", "APIKEY", "AUTH"]
+            assert not service.app.live.adopt(config)
+            assert (await configuration_of(service))["restart_needed_for"] == []
+            assert service.app.live.current.config == config
+
+    async def test_one_that_cannot_be_built_changes_nothing(self) -> None:
+        config = config_for("http://127.0.0.1:1")
+        broken = dataclasses.replace(config.providers[0], steps=(Step(name="nobody-knows"),))
+        async with running(config) as service:
+            before = service.app.live.current
+            with pytest.raises(ValueError, match="nobody-knows"):
+                service.app.live.adopt(dataclasses.replace(config, providers=(broken,)))
+            assert service.app.live.current is before
+
+
+class TestSignIns:
+    """Leases of identities; the identity here is a token of the environment."""
+
+    ENVIRON: ClassVar = {"DATABRICKS_TOKEN": "dapi-1", "DATABRICKS_HOST": "https://adb-1.azuredatabricks.net"}
+
+    def config(self, **changes: Any) -> Config:
+        provider = Provider(
+            name="databricks",
+            url="https://adb-1.azuredatabricks.net/serving-endpoints/m/invocations",
+            api_key=None,
+            models=("m",),
+            sign_in=SignIn(),
+        )
+        return Config(
+            providers=(dataclasses.replace(provider, **changes),), router=Router(default="databricks,m")
+        )
+
+    async def test_an_identity_outlives_a_configuration(self) -> None:
+        sign_ins = SignIns(self.ENVIRON, logging.getLogger("ccr.test"))
+        first = sign_ins.lease(self.config())["databricks"]
+        second = sign_ins.lease(self.config(models=("n",)))["databricks"]
+        assert isinstance(first, Lease)
+        assert first.is_of_same(second)
+        assert not first.is_of_same(None)
+        shared = first.shared.credentials
+        assert first.describe() == shared.describe()
+        assert (await second.authorization()).reveal() == "Bearer dapi-1"
+        await first.close()
+        await first.close()
+        assert sign_ins._shared, "the second configuration still has it"
+        assert not await second.rejected(await second.authorization())
+        await second.close()
+        assert not sign_ins._shared
+
+    async def test_an_identity_that_is_not_found_changes_nothing(self) -> None:
+        log = logging.getLogger("ccr.test")
+        live = Live(self.config(), SignIns(self.ENVIRON, log).lease, log=log)
+        lost = self.config(sign_in=SignIn(profile="nobody"))
+        with pytest.raises(ConfigError):
+            live.adopt(lost)
+        assert not live.adopt(self.config())
+        assert live.adopt(self.config(models=("m", "n")))
+        await live.close()
+
+
+@dataclasses.dataclass
+class Edited:
+    """A file whose content stands for a configuration."""
+
+    file: Path
+    texts: dict[str, Config]
+    adopted: list[Config] = dataclasses.field(default_factory=list)
+
+    def load(self) -> Config:
+        text = self.file.read_text()
+        if text not in self.texts:
+            raise ConfigError(PROBLEM)
+        return self.texts[text]
+
+
+@contextlib.asynccontextmanager
+async def watched(service: Service, edited: Edited, poll_s: float = 0.005) -> AsyncIterator[Reloader]:
+    source = Source(edited.file, edited.load, edited.adopted.append)
+    reloader = Reloader(service.app.live, source, poll_s=poll_s)
+    task = asyncio.create_task(reloader.run())
+    try:
+        yield reloader
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Edited:
+    config = config_for("http://127.0.0.1:1")
+    file = tmp_path / "config.json"
+    file.write_text("first")
+    return Edited(file, {"first": config, "second one": with_models(config, OTHER_MODEL, MODEL)})
+
+
+class TestWatching:
+    async def test_an_edit_is_taken_over(self, edited: Edited) -> None:
+        async with running(edited.texts["first"]) as service, watched(service, edited):
+            edited.file.write_text("second one")
+            await until(lambda: service.app.live.report()["generation"] == 2)
+            assert len(await models_of(service)) == 2
+            assert edited.adopted == [edited.texts["second one"]]
+
+    @pytest.mark.fault(
+        "L118", outcome="a bad edit keeps the last good configuration, told once and in status"
+    )
+    async def test_a_bad_edit_is_told_once_and_repaired_by_the_next(self, edited: Edited) -> None:
+        async with running(edited.texts["first"]) as service, watched(service, edited):
+            edited.file.write_text("nonsense")
+            await until(lambda: bool(service.app.live.report()["problems"]))
+            await asyncio.sleep(0.05)
+            report = await configuration_of(service)
+            assert (report["problems"], report["generation"]) == ([str(PROBLEM)], 1)
+            told = [entry for entry in service.log if "not used" in entry.getMessage()]
+            assert [entry.__dict__["fields"]["problem"] for entry in told] == [str(PROBLEM)]
+            edited.file.write_text("first")
+            await until(lambda: not service.app.live.report()["problems"])
+            assert service.app.live.report()["generation"] == 1
+
+    async def test_a_file_that_vanishes_changes_nothing(self, edited: Edited) -> None:
+        async with running(edited.texts["first"]) as service, watched(service, edited):
+            edited.file.unlink()
+            await until(lambda: bool(service.app.live.report()["problems"]))
+            assert len(await models_of(service)) == 1
+
+    async def test_a_file_written_in_pieces_is_no_mistake(self, edited: Edited) -> None:
+        async with running(edited.texts["first"]) as service, watched(service, edited, 0.05):
+            for length in range(1, len("second one") + 1):
+                edited.file.write_text("second one"[:length])
+                await asyncio.sleep(0.01)
+            await until(lambda: service.app.live.report()["generation"] == 2)
+            assert not [entry for entry in service.log if "not used" in entry.getMessage()]
+
+    async def test_a_signal_reads_it_now(self, edited: Edited) -> None:
+        async with running(edited.texts["first"]) as service, watched(service, edited, 1000) as reloader:
+            edited.texts["first"] = edited.texts["second one"]
+            reloader.ask()
+            await until(lambda: service.app.live.report()["generation"] == 2)
+            edited.file.write_text("nonsense")
+            reloader.ask()
+            await until(lambda: bool(service.app.live.report()["problems"]))
