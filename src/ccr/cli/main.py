@@ -23,6 +23,7 @@ COMMANDS = {
     "env": ("env", "Print shell lines that point Claude Code at the service, for eval."),
     "logs": ("logs", "Show the service's log (-f: and what follows)."),
     "config": ("config", "Show and check the configuration."),
+    "statusline": ("statusline", "Print Claude Code's status line (JSON on stdin)."),
     "setup": ("setup", "Find the workspace, prove identity and models, write config.json."),
     "doctor": ("doctor", "Check configuration, port, identity, host, models, clock; with remedies."),
     "models": ("models", "List the configured and the served models: context, thinking, price."),

@@ -1,0 +1,53 @@
+"""``ccr statusline``: exit code 0 and one line, whatever happens."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from ccr.cli.statusline import statusline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOLD = json.dumps({"cwd": "/x/proj"})
+
+
+def modules(text: str) -> str:
+    return json.dumps({"StatusLine": {"default": {"modules": [{"type": "x", "text": text}]}}})
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CCR_HOME", str(tmp_path))
+    monkeypatch.setenv("NO_COLOR", "1")
+    (tmp_path / "config.json").write_text(modules("mine {{workDirName}}"))
+    (tmp_path / "presets" / "team").mkdir(parents=True)
+    (tmp_path / "presets" / "team" / "manifest.json").write_text(modules("team {{workDirName}}"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "line"),
+    [
+        ([], TOLD, "mine proj"),
+        (["team"], TOLD, "team proj"),
+        (["none"], TOLD, "mine proj"),
+        (["../presets/team"], TOLD, "mine proj"),
+        ([], "no json", ""),
+    ],
+)
+def test_lines(arguments: list[str], stdin: str, line: str) -> None:
+    done = CliRunner().invoke(statusline, arguments, input=stdin)
+    assert (done.exit_code, done.stdout) == (0, f"{line}\n")
+
+
+def test_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CCR_HOME")
+    monkeypatch.delenv("HOME")
+    done = CliRunner().invoke(statusline, input=TOLD)
+    assert (done.exit_code, done.stdout) == (0, "\n")
+    assert "HOME" in done.stderr
