@@ -42,9 +42,9 @@ URLS: Final = {"messages": "/v1/messages", "chat_completions": "/v1/chat/complet
 
 
 class Choosing:
-    """Finds the routes of all requests of one configuration. host: where a JavaScript router runs.
+    """Finds the routes of all requests of one configuration. clock: monotonic seconds.
 
-    Raises ConfigError when there is a custom router that cannot be loaded.
+    javascript: where a custom router in JavaScript runs. Raises ConfigError when it is needed and not there.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Choosing:
         logger: logging.Logger,
         *,
         clock: Callable[[], float],
-        host: JavaScriptHost | None = None,
+        javascript: JavaScriptHost | None = None,
     ) -> None:
         self._routes = routes
         self._learning = lasting.learning
@@ -63,7 +63,7 @@ class Choosing:
         self._projects = (
             ProjectRouters(config, lasting.folders, logger, clock) if lasting.folders is not None else None
         )
-        custom = custom_router_of(config, host)
+        custom = custom_router_of(routes.custom_router, javascript)
         self._advice = Advice(custom, config, logger) if custom is not None else None
 
     async def find(self, view: View, body: bytes, record: Record) -> tuple[Found, Facts]:

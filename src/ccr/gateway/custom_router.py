@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import traceback
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -23,7 +24,6 @@ from ccr.plugins.files import check_plugin_file
 if TYPE_CHECKING:
     import logging
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from ccr.config.model import Config
 
@@ -118,23 +118,32 @@ class Advice:
         )
 
 
-def custom_router_of(config: Config, host: JavaScriptHost | None = None) -> CustomRouter | None:
-    """Return the custom router of a configuration, None for none.
+def loaded_custom_router(config: Config) -> PythonRouter | Path | None:
+    """Return the custom router of a configuration, None for none; of JavaScript its file, not loaded yet.
 
-    host: where JavaScript runs. Raises ConfigError when the file cannot be loaded, with its traceback.
+    Raises ConfigError when the file cannot be loaded, with its traceback.
     """
-    path = config.custom_router
-    if path is None:
+    if config.custom_router is None:
         return None
     try:
-        file = check_plugin_file(path)
+        file = check_plugin_file(config.custom_router)
     except PluginError as error:
         raise _problem(error.reason) from error
-    if file.suffix.lower() == ".py":
-        return PythonRouter(_function_of(file))
-    if host is None:
-        raise _problem(f"{file}, JavaScript, which needs Node.js")
-    return JavaScriptRouter(host, file)
+    return PythonRouter(_function_of(file)) if file.suffix.lower() == ".py" else file
+
+
+def custom_router_of(
+    loaded: PythonRouter | Path | None, javascript: JavaScriptHost | None
+) -> CustomRouter | None:
+    """Return what is to be asked, None where there is no custom router.
+
+    javascript: where JavaScript runs. Raises ConfigError when it is needed and not there.
+    """
+    if not isinstance(loaded, Path):
+        return loaded
+    if javascript is None:
+        raise _problem(f"{loaded}, JavaScript, which needs Node.js")
+    return JavaScriptRouter(javascript, loaded)
 
 
 def _function_of(file: Path) -> Callable[[dict[str, Any], dict[str, Any]], object]:

@@ -1,4 +1,4 @@
-"""The line of a request: decode, choose, convert, transform, send, convert back.
+"""What clients may ask for, and what answers them (lines.py has the line of a request).
 
 Each public method takes a body and returns a reply, or raises an ApiError; it leaves one record either way.
 This module knows neither HTTP libraries nor sockets: what comes in are bytes, what goes out are replies.
@@ -10,27 +10,25 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from ccr.gateway.chat_line import ChatLine
-from ccr.gateway.completions_line import CompletionsLine
+from ccr.gateway.choosing import Choosing
+from ccr.gateway.explain import Explaining
 from ccr.gateway.lasting import Lasting
+from ccr.gateway.lines import Lines, Parts
 from ccr.gateway.models import ModelList
-from ccr.gateway.native import Native, request_of
 from ccr.gateway.patience import Patience
 from ccr.gateway.payload import Payloads
-from ccr.gateway.record import Record, Recorder
+from ccr.gateway.record import Recorder
 from ccr.gateway.replies import Client, Reply, StreamReply
-from ccr.gateway.sending import Sending
-from ccr.gateway.transforming import Transforming
-from ccr.protocol.anthropic import decode_count_request, decode_messages_request
-from ccr.protocol.openai import decode_chat_request
+from ccr.protocol.anthropic import decode_count_request
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
 
     from ccr.config.model import Config
+    from ccr.gateway.custom_router import JavaScriptHost
     from ccr.gateway.models import ModelsDialect
-    from ccr.gateway.routes import Route, Routes
+    from ccr.gateway.routes import Routes
     from ccr.upstream.client import Upstream
 
 
@@ -43,6 +41,7 @@ class Gateway:
     """Answers the requests of all clients by one configuration (routes: made from the same).
 
     message_id: makes the ids of messages. clock: monotonic seconds. lasting: of the gateway before this one.
+    javascript: where a custom router in JavaScript runs.
     """
 
     def __init__(
@@ -57,40 +56,28 @@ class Gateway:
         patience: Patience | None = None,
         payloads: Payloads | None = None,
         lasting: Lasting | None = None,
+        javascript: JavaScriptHost | None = None,
     ) -> None:
         lasting = lasting or Lasting.new(clock)
         self.metrics = lasting.metrics
         self.repairing = lasting.repairing
         self._routes = routes
         self._upstream = upstream
-        self._recorder = Recorder(self.metrics, logger, clock=clock)
-        self._patience = patience or Patience()
+        self._recorder = Recorder(self.metrics, logger, clock=clock, sessions=lasting.sessions)
         self._learning = lasting.learning
-        self._payloads = payloads or Payloads(logger=logger)
-        sending = Sending(
-            upstream, self._recorder, self._learning, self._payloads, self.repairing, Transforming(logger)
-        )
-        self._chat = ChatLine(
-            sending,
-            upstream,
-            self._recorder,
-            self._learning,
-            patience=self._patience,
+        parts = Parts(
+            choosing=Choosing(config, routes, lasting, logger, clock=clock, javascript=javascript),
+            upstream=upstream,
+            recorder=self._recorder,
+            lasting=lasting,
+            payloads=payloads or Payloads(logger=logger),
+            patience=patience or Patience(),
+            logger=logger,
             message_id=message_id,
             clock=clock,
         )
-        self._completions = CompletionsLine(sending, upstream, self._recorder, patience=self._patience)
-        self._native = Native(
-            routes.messages_urls,
-            upstream,
-            self._recorder,
-            self._learning,
-            self._payloads,
-            self.repairing,
-            logger=logger,
-            patience=self._patience,
-            clock=clock,
-        )
+        self._lines = Lines(parts, routes.messages_urls)
+        self.explaining = Explaining(self._lines)
         self._models = ModelList(config)
 
     # -- what the front calls --------------------------------------------------------------------------
@@ -99,7 +86,7 @@ class Gateway:
         """Answer ``POST /v1/messages``."""
         record = self._recorder.begin(client, "messages", body)
         try:
-            return await self._messages(body, record)
+            return await self._lines.messages(body, record)
         except BaseException as error:  # a cancelled request leaves its record as well
             self._recorder.end(record, error)
             raise
@@ -108,7 +95,7 @@ class Gateway:
         """Answer ``POST /v1/chat/completions``."""
         record = self._recorder.begin(client, "chat_completions", body)
         try:
-            return await self._chat_completions(body, record)
+            return await self._lines.chat_completions(body, record)
         except BaseException as error:  # a cancelled request leaves its record as well
             self._recorder.end(record, error)
             raise
@@ -116,7 +103,7 @@ class Gateway:
     def count_tokens(self, body: bytes) -> Reply:
         """Answer ``POST /v1/messages/count_tokens`` from an estimate; nothing is sent anywhere."""
         request = decode_count_request(body)
-        route, _ = self._routes.find(request.model)
+        route = self._routes.find(request.model).route
         return Reply(200, b'{"input_tokens":%d}' % self._learning.estimate(request, route))
 
     def models(self, dialect: ModelsDialect, query: Mapping[str, str]) -> Reply:
@@ -134,25 +121,3 @@ class Gateway:
             "repairs": self.repairing.snapshot(),
             "identities": self._upstream.identities(),
         }
-
-    # -- the lines -------------------------------------------------------------------------------------
-
-    async def _messages(self, body: bytes, record: Record) -> Reply | StreamReply:
-        if self._native.is_anywhere:
-            native = request_of(body)
-            reply = await self._native.messages(native, body, self._find(native.model, record), record)
-            if reply is not None:
-                return reply
-        request = decode_messages_request(body)
-        return await self._chat.messages(request, self._find(request.model, record), record)
-
-    async def _chat_completions(self, body: bytes, record: Record) -> Reply | StreamReply:
-        chat = decode_chat_request(body)
-        return await self._completions.completions(chat, self._find(chat["model"], record), record)
-
-    def _find(self, model: str, record: Record) -> Route:
-        record.model = model
-        route, record.rule = self._routes.find(model)
-        record.provider = route.provider.name
-        record.upstream_model = route.model
-        return route

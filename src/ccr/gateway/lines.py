@@ -1,4 +1,4 @@
-"""The lines of a request: decode, choose a route, and as its format wants convert, transform, send, answer."""
+"""The line of a request: decode, choose a route, then as its format wants convert, transform and send."""
 
 from __future__ import annotations
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 ROOT_TEXT: Final = b"ccr is running.\n"
 MAX_NAME_CHARS: Final = 128
+EXPLAIN_HEADER: Final = "x-ccr-explain"
+"""Asks what would be done with a request, instead of doing it."""
 MUST_CLOSE: Final = frozenset({408, 413})
 """After these the rest of the body is not worth reading."""
 
@@ -119,14 +121,15 @@ class Front:
         gateway = generation.gateway
         match served.action:
             case "messages":
-                return await gateway.messages(
-                    await body_of(request), _client(request, generation, request_id)
-                )
+                body = await body_of(request)
+                asked = gateway.explaining if _is_explanation_asked(request) else gateway
+                return await asked.messages(body, _client(request, generation, request_id))
             case "count_tokens":
                 return gateway.count_tokens(await body_of(request))
             case "chat_completions":
                 body = await body_of(request)
-                return await gateway.chat_completions(body, _client(request, generation, request_id))
+                asked = gateway.explaining if _is_explanation_asked(request) else gateway
+                return await asked.chat_completions(body, _client(request, generation, request_id))
             case "models":
                 return gateway.models(dialect_of(request.headers), query_of(request.raw_path))
             case "model":
@@ -220,6 +223,10 @@ def _response(status: int, body: bytes, headers: Mapping[str, str], request_id: 
 def _headers(headers: Mapping[str, str], request_id: str) -> dict[str, str]:
     # Anthropic's clients read the first, OpenAI's the second.
     return {**headers, "request-id": request_id, "x-request-id": request_id, "server": "ccr"}
+
+
+def _is_explanation_asked(request: web.BaseRequest) -> bool:
+    return request.headers.get(EXPLAIN_HEADER, "").strip().lower() in {"1", "true"}
 
 
 def _name(value: str | None) -> str | None:
