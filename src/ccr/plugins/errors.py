@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ccr.errors import ApiError
+from ccr.errors import TransformerError
 from ccr.protocol.redaction import redacted
 
 if TYPE_CHECKING:
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 REASON_CHARACTERS = 500
 
 
-class PluginError(ApiError):
+class PluginError(TransformerError):
     """A plugin failed: status 500, with a sentence that names the plugin, its hook and the reason.
 
-    plugin: its name, before it is known the name of its file. reason: one line, shortened, without what looks
-    like a secret. hook: the method that failed, ``load`` or ``constructor``; None where it was none.
-    trace: the traceback, for the person at ``ccr start`` and for logs; never sent to a client.
+    plugin: its name; before it is known, that of its file. hook: the method that failed, or ``load``,
+    ``constructor``, ``route``. reason: one line, shortened, without what looks like a secret. trace: the
+    traceback, for the person at ``ccr start`` and for logs; never sent to a client.
     should_retry: False where the same request would fail again, None where nobody knows.
     """
 
@@ -27,27 +27,22 @@ class PluginError(ApiError):
         plugin: str,
         reason: str,
         *,
-        hook: str | None = None,
+        hook: str = "load",
         trace: str = "",
         should_retry: bool | None = None,
         retry_after_s: int | None = None,
     ) -> None:
         self.plugin = plugin
         self.reason = _one_line(redacted(reason))
-        self.hook = hook
         self.trace = redacted(trace)
-        where = f" in {hook}" if hook else ""
-        super().__init__(
-            500,
-            f"The transformer {plugin} failed{where}: {self.reason}",
-            should_retry=should_retry,
-            retry_after_s=retry_after_s,
-        )
+        super().__init__(plugin, hook, self.reason)
+        self.should_retry = should_retry
+        self.retry_after_s = retry_after_s
 
 
 def plugin_error_from_file(path: Path, reason: str) -> PluginError:
     """Return the error of a file that is not loaded."""
-    return PluginError(path.name, f"{path} {reason}", hook="load", should_retry=False)
+    return PluginError(path.name, f"{path} {reason}", should_retry=False)
 
 
 def _one_line(text: str) -> str:

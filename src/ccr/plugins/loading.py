@@ -52,7 +52,8 @@ class Plugins:
         self._config = config  # its steps must live as long as their identities count
         self._uses = uses or {}
         self._classes = classes or {}
-        self._host = host
+        self.host = host
+        """The Node process, where there is one."""
 
     def build(self, step: Step) -> AnyStep:
         """Return what does a step's work. Raises ValueError on a built-in step that cannot be built."""
@@ -62,17 +63,24 @@ class Plugins:
     async def close(self) -> None:
         """End the Node process, if there is one."""
         forget(self._classes)
-        if self._host is not None:
-            await self._host.close()
+        if self.host is not None:
+            await self.host.close()
+
+
+async def no_plugins(_config: Config) -> Plugins:
+    """Load nothing, for whoever has no place for it."""
+    return Plugins()
 
 
 async def load_plugins(config: Config, *, new_host: Callable[[], Host]) -> Plugins:
     """Load what a configuration names.
 
-    new_host: makes the Node host, called when there is a JavaScript file to load. Raises ConfigError with all
+    new_host: makes the Node host, called when there is a JavaScript file. Raises ConfigError with all
     that cannot be loaded or built.
     """
     loading = _Loading(new_host)
+    if config.custom_router is not None and config.custom_router.suffix.lower() != PYTHON:
+        loading.begin_host()
     try:
         for index, file in enumerate(config.transformers):
             await loading.file(index, file, is_forced=any(map(is_forced, steps_of(config))))
@@ -102,6 +110,11 @@ class _Loading:
         self._options: dict[str, Mapping[str, Any]] = {}
         self._has_failed_files = False
 
+    def begin_host(self) -> NodeSteps:
+        """Return what JavaScript runs in; its process begins with the first thing it is asked."""
+        self.host = self.host or NodeSteps(self._new_host())
+        return self.host
+
     async def file(self, index: int, file: TransformerFile, *, is_forced: bool) -> None:
         if file.is_built_in and not is_forced:
             return
@@ -124,9 +137,7 @@ class _Loading:
             kinds = await asyncio.to_thread(transformers_in_file, file.path)
             self.classes.update({kind.name: kind for kind in kinds})
             return [kind.name for kind in kinds]
-        if self.host is None:
-            self.host = NodeSteps(self._new_host())
-        plugin = await self.host.host.load(file.path, file.options)
+        plugin = await self.begin_host().host.load(file.path, file.options)
         self.scripts[plugin.name] = plugin
         return [plugin.name]
 

@@ -129,5 +129,5 @@ class Call:
         )
 
     def _told(self, error: PluginError) -> PluginError:
-        self._log_of(error.plugin).failed(error.hook or self._hook, error)
+        self._log_of(error.plugin).failed(error.hook, error)
         return error

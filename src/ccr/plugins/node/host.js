@@ -46,7 +46,8 @@ const ACTIONS = {
     const rules = [];
     const instance = plugins.get(head.instance);
     for (const hook of head.hooks) {
-      const result = await call.run(instance, hook, (object) => object[hook](body, head.provider, { req }));
+      const args = hook === 'transformRequestOut' ? [body, { req }] : [body, head.provider, { req }];
+      const result = await call.run(instance, hook, (object) => object[hook](...args));
       const parts = unpacked(result, hook);
       body = parts.body ?? body;
       Object.assign(config, parts.config, { headers: { ...config.headers, ...parts.config.headers } });

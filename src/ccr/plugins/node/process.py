@@ -114,7 +114,7 @@ class NodeProcess:
         except (ChildError, OSError) as error:
             self._restarts.ended(self._clock())
             reason = f"the Node process of the plugins cannot be started: {error}"
-            raise PluginError(plugin, reason, hook="load") from error
+            raise PluginError(plugin, reason) from error
         try:
             await self._prepare(child)
         except BaseException:
@@ -129,7 +129,7 @@ class NodeProcess:
         command = shutil.which(wanted, path=self._environ.get("PATH", os.defpath))
         if command is None:
             what = f"NODE_COMMAND {wanted!r} is no program" if self._command else "no `node` is on PATH"
-            raise PluginError(plugin, MISSING.format(what=what), hook="load", should_retry=False)
+            raise PluginError(plugin, MISSING.format(what=what), should_retry=False)
         return command
 
     def _socket(self) -> Path:

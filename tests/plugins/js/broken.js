@@ -1,0 +1,4 @@
+module.exports = class {
+  name = 'broken'
+  transformRequestIn( {
+};

@@ -1,0 +1,1 @@
+exports.ENDPOINT = '/v2/chat';
