@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from ccr.catalog.lookup import name_facts, traits_of
+from ccr.gateway.custom_router import loaded_custom_router
 from ccr.gateway.limits import Limits, limits_of
 from ccr.routing.facts import Facts
 from ccr.routing.router import Rulebook
 from ccr.transformers.pipeline import Pipeline
+from ccr.transformers.registry import build
 from ccr.upstream.urls import messages_url_of, url_of
 
 if TYPE_CHECKING:
     from ccr.config.model import Config, Provider
     from ccr.protocol.traits import ModelTraits
     from ccr.routing.router import Choice, Tried
+    from ccr.transformers.pipeline import Build
 
 
 class Route(NamedTuple):
@@ -58,13 +61,18 @@ MAX_REMEMBERED: Final = 256
 
 
 class Routes:
-    """Finds the route of a request. Raises ValueError when a configured transformer cannot be built."""
+    """Finds the route of a request. build: makes what does a step's work, of `Plugins` where there are some.
 
-    def __init__(self, config: Config) -> None:
+    Raises ValueError when a configured transformer cannot be built, ConfigError when the file of a custom
+    router cannot be loaded.
+    """
+
+    def __init__(self, config: Config, build: Build = build) -> None:
+        self.custom_router = loaded_custom_router(config)
         self.rulebook = Rulebook(config)
         """The rules of the configuration's own ``Router``."""
         self._routes = {
-            (provider.name, model): _route(provider, model)
+            (provider.name, model): _route(provider, model, build)
             for provider in config.providers
             for model in (*provider.models, *provider.discovered)
         }
@@ -109,13 +117,13 @@ class Routes:
         )
 
 
-def _route(provider: Provider, model: str) -> Route:
+def _route(provider: Provider, model: str, build: Build) -> Route:
     traits = traits_of(model)
     # Databricks serves nothing but Claude in this format; a name that says nothing is safe with chat.
     is_asked = provider.api == "anthropic" or (provider.api == "auto" and traits.family == "claude")
     messages_url = messages_url_of(provider, model) if is_asked else None
     limits = limits_of(provider, model, traits)
-    pipeline = Pipeline.of(provider, model)
+    pipeline = Pipeline.of(provider, model, build)
     return Route(
         provider,
         model,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from ccr.plugins.loading import no_plugins
 from ccr.server.connection import Server
 from ccr.server.departure import DRAIN_S, IDLE_S, Departure, drain
 from ccr.server.front import Front
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from ccr.config.model import Config, Secret
     from ccr.gateway.gateway import Gateway
     from ccr.gateway.patience import Patience
+    from ccr.gateway.projects import Folders
+    from ccr.plugins.loading import Plugins
     from ccr.server.reload import Source
     from ccr.upstream.auth.credentials import Credentials
     from ccr.upstream.client import Upstream
@@ -72,14 +75,24 @@ def make_app(
     credentials: Mapping[str, Credentials] | None = None,
     sign_in: Callable[[Config], Mapping[str, Credentials]] | None = None,
     patience: Patience | None = None,
+    folders: Folders | None = None,
+    plugins: Plugins | None = None,
 ) -> App:
     """Return a service that is not listening yet. ports: those it will listen on. Needs a running loop.
 
     sign_in: makes the credentials of this and of later configurations (`SignIns.lease`); credentials: made
-    already, for a configuration that stays. Raises ValueError when a configured transformer cannot be built,
-    and what ``sign_in`` raises.
+    already, for a configuration that stays. folders: where the Routers of projects are. plugins: loaded for
+    the configuration, closed with it. Raises ValueError when a configured transformer cannot be built,
+    ConfigError when a custom router cannot be loaded, and what ``sign_in`` raises.
     """
-    live = Live(config, sign_in or (lambda _config: credentials or {}), log=log, patience=patience)
+    live = Live(
+        config,
+        sign_in or (lambda _config: credentials or {}),
+        log=log,
+        patience=patience,
+        folders=folders,
+        plugins=plugins,
+    )
     asked = key if config.auth == "key" else None
     guard = Guard(
         Hosts.of(config.host, ports), asked, {path: served.endpoint for path, served in ROUTES.items()}
@@ -110,17 +123,33 @@ async def serve(
     drain_s: float = DRAIN_S,
     source: Source | None = None,
     departure: Departure | None = None,
+    folders: Folders | None = None,
 ) -> None:
     """Serve on bound sockets until SIGTERM or SIGINT, or until another process follows.
 
     on_ready: called once requests are answered. environ: where identities are looked for, by default the
     process's. drain_s: how long running streams may take to end; a second signal ends them at once.
     source: what is watched for another configuration, also read on SIGHUP. departure: how another process
-    follows this one. Raises ConfigError when there is no identity for a provider without key.
+    follows this one. folders: where the Routers of projects are. Raises ConfigError when there is no identity
+    for a provider without key, and for what cannot be loaded.
     """
     ports = {sock.getsockname()[1] for sock in sockets}
     sign_ins = SignIns(os.environ if environ is None else environ, log)
-    app = make_app(config, key=key, instance=instance, ports=ports, log=log, sign_in=sign_ins.lease)
+    plugins = await (no_plugins if source is None else source.load_plugins)(config)
+    try:
+        app = make_app(
+            config,
+            key=key,
+            instance=instance,
+            ports=ports,
+            log=log,
+            sign_in=sign_ins.lease,
+            folders=folders,
+            plugins=plugins,
+        )
+    except BaseException:
+        await plugins.close()
+        raise
     departure = departure or Departure()
     runner = web.ServerRunner(app.server, shutdown_timeout=CUT_S)
     try:

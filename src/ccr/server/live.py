@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ccr.gateway.lasting import Lasting
 from ccr.gateway.routes import Routes
+from ccr.plugins.loading import Plugins
 from ccr.server.generation import SharedUpstream, generation_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ccr.config.model import Config
     from ccr.gateway.patience import Patience
+    from ccr.gateway.projects import Folders
     from ccr.server.generation import Generation
     from ccr.upstream.auth.credentials import Credentials
 
@@ -33,7 +35,8 @@ class Live:
     """Holds the current generation; closes earlier ones when their last request has ended.
 
     sign_in: makes the credentials of a configuration, raises ConfigError. Needs a running loop; ``close`` it.
-    Raises ValueError when a configured transformer cannot be built.
+    folders: where the Routers of projects are. plugins: loaded for it. Raises ValueError when a configured
+    transformer cannot be built, ConfigError when a custom router cannot be loaded.
     """
 
     def __init__(
@@ -44,22 +47,25 @@ class Live:
         log: logging.Logger,
         patience: Patience | None = None,
         clock: Callable[[], float] = time.time,
+        folders: Folders | None = None,
+        plugins: Plugins | None = None,
     ) -> None:
+        plugins = plugins or Plugins()
         self._sign_in = sign_in
         self._log = log
         self._patience = patience
         self._clock = clock
-        self._lasting = Lasting.new()
+        self._lasting = Lasting.new(folders=folders)
         self._closing: set[asyncio.Task[None]] = set()
         self._retired: set[Generation] = set()
         self._number = 1
         self._loaded_at = clock()
         self._problems: tuple[str, ...] = ()
         self._need_restart: tuple[str, ...] = ()
-        routes = Routes(config)
-        self.current = self._made(config, routes, SharedUpstream(config, sign_in(config)))
+        routes = Routes(config, plugins.build)
+        self.current = self._made(config, routes, SharedUpstream(config, sign_in(config)), plugins)
 
-    def adopt(self, config: Config) -> bool:
+    def adopt(self, config: Config, plugins: Plugins | None = None) -> bool:
         """Let new requests begin with this configuration; False when it says what the current one says.
 
         What needs a restart keeps its value and is named in the log and in `report`. Raises ConfigError when
@@ -68,7 +74,13 @@ class Live:
         pinned = {name: getattr(self.current.config, name) for name in NEED_RESTART}
         needed = tuple(key for name, key in NEED_RESTART.items() if getattr(config, name) != pinned[name])
         effective = dataclasses.replace(config, **pinned)
-        is_new = self._exchange(effective)
+        plugins = plugins or Plugins()
+        is_new = False
+        try:
+            is_new = self._exchange(effective, plugins)
+        finally:
+            if not is_new:
+                self._begin(plugins.close())
         self._problems = ()
         self._loaded_at = self._clock()
         if needed and needed != self._need_restart:
@@ -105,8 +117,8 @@ class Live:
 
     # -- making and exchanging -------------------------------------------------------------------------
 
-    def _exchange(self, config: Config) -> bool:
-        routes = Routes(config)  # first: what can fail must leave nothing to be closed
+    def _exchange(self, config: Config, plugins: Plugins) -> bool:
+        routes = Routes(config, plugins.build)  # first: what can fail must leave nothing to be closed
         credentials = self._sign_in(config)
         shared = self.current.shared
         if shared.fits(config, credentials):
@@ -115,7 +127,7 @@ class Live:
                 return False
         else:
             shared = SharedUpstream(config, credentials)
-        made = self._made(config, routes, shared)
+        made = self._made(config, routes, shared, plugins)
         old, self.current = self.current, made
         self._number += 1
         self._retired.add(old)
@@ -124,9 +136,16 @@ class Live:
             self._begin(shared.upstream.sign_in())
         return True
 
-    def _made(self, config: Config, routes: Routes, shared: SharedUpstream) -> Generation:
+    def _made(self, config: Config, routes: Routes, shared: SharedUpstream, plugins: Plugins) -> Generation:
         return generation_of(
-            config, routes, shared, self._lasting, log=self._log, patience=self._patience, on_end=self._end
+            config,
+            routes,
+            shared,
+            self._lasting,
+            plugins,
+            log=self._log,
+            patience=self._patience,
+            on_end=self._end,
         )
 
     def _end(self, generation: Generation) -> None:

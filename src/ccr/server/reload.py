@@ -12,18 +12,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ccr.errors import ConfigError, StartError
+from ccr.plugins.loading import no_plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from ccr.config.model import Config
+    from ccr.plugins.loading import Plugins
     from ccr.server.live import Live
 
 POLL_S: Final = 1.0
 
-Signature = tuple[int, int, int, int] | None
+FileSignature = tuple[int, int, int, int] | None
 """Time of the last change, size, inode, device; None when there is no such file."""
+Signature = tuple[FileSignature, ...]
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,15 @@ class Source:
 
     load: reads and checks it, outside the loop; raises ConfigError or StartError. on_adopted: called with
     each configuration that is taken over, before a request begins with it (the log must mask its secrets).
+    beside: further files that it is made of. load_plugins: loads the transformers of the person's own that it
+    names; raises ConfigError.
     """
 
     file: Path
     load: Callable[[], Config]
     on_adopted: Callable[[Config], None]
+    beside: tuple[Path, ...] = ()
+    load_plugins: Callable[[Config], Awaitable[Plugins]] = no_plugins
 
 
 class Reloader:
@@ -55,7 +62,7 @@ class Reloader:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        doubted: Signature = None
+        doubted: Signature | None = None
         while True:
             is_asked = await self._is_asked()
             signature = self._signature()
@@ -83,7 +90,7 @@ class Reloader:
         try:
             config = await asyncio.to_thread(self._source.load)
             self._source.on_adopted(config)
-            self._live.adopt(config)
+            self._live.adopt(config, await self._source.load_plugins(config))
         except ConfigError as error:
             return tuple(str(problem) for problem in error.problems)
         except (StartError, ValueError, OSError) as error:
@@ -91,8 +98,12 @@ class Reloader:
         return ()
 
     def _signature(self) -> Signature:
-        try:
-            status = self._source.file.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev
+        return tuple(_signature_of(file) for file in (self._source.file, *self._source.beside))
+
+
+def _signature_of(file: Path) -> FileSignature:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev
