@@ -106,8 +106,9 @@ def _run_locked(
 
 def _loaded(paths: Paths, environ: Mapping[str, str]) -> Config:
     from ccr.transformers.registry import build  # imported late: a second process leaves before it needs this
+    from ccr.upstream.discovered import read_discovered, with_discovered
 
-    return load_config(paths, environ, check_step=build)
+    return with_discovered(load_config(paths, environ, check_step=build), read_discovered(paths))
 
 
 def _listening(config: Config, taken: Taken | None) -> socket.socket:
@@ -144,6 +145,7 @@ class _Service:
         from ccr.server.app import serve  # imported late: the HTTP server is half of the start-up time
         from ccr.server.departure import Departure
         from ccr.server.reload import Source
+        from ccr.upstream.discovered import models_file
 
         departure = Departure()
         handover = Handover(
@@ -164,7 +166,10 @@ class _Service:
                 on_ready=on_ready,
                 environ=self.environ,
                 source=Source(
-                    self.paths.config_file, lambda: _loaded(self.paths, self.environ), self._adopted
+                    self.paths.config_file,
+                    lambda: _loaded(self.paths, self.environ),
+                    self._adopted,
+                    beside=(models_file(self.paths),),
                 ),
                 departure=departure,
             )
