@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ccr.gateway.lasting import Lasting
     from ccr.gateway.patience import Patience
     from ccr.gateway.routes import Routes
+    from ccr.plugins.loading import Plugins
     from ccr.upstream.auth.credentials import Credentials
 
 
@@ -57,9 +58,15 @@ class Generation:
     """The parts that come from one configuration. on_end: called when it is retired and nothing runs."""
 
     def __init__(
-        self, config: Config, shared: SharedUpstream, gateway: Gateway, on_end: Callable[[Generation], None]
+        self,
+        config: Config,
+        shared: SharedUpstream,
+        gateway: Gateway,
+        plugins: Plugins,
+        on_end: Callable[[Generation], None],
     ) -> None:
         self.config = config
+        self.plugins = plugins
         self.shared = shared.hold()
         self.gateway = gateway
         self.takes_user_token = any(
@@ -85,6 +92,7 @@ class Generation:
 
     async def close(self) -> None:
         """Close what belongs to this generation alone."""
+        await self.plugins.close()
         await self.shared.release()
 
     def _end_if_idle(self) -> None:
@@ -97,14 +105,23 @@ def generation_of(
     routes: Routes,
     shared: SharedUpstream,
     lasting: Lasting,
+    plugins: Plugins,
     *,
     log: logging.Logger,
     patience: Patience | None,
     on_end: Callable[[Generation], None],
 ) -> Generation:
-    """Return a configuration at work. routes: made of it."""
-    gateway = Gateway(config, routes, shared.upstream, logger=log, patience=patience, lasting=lasting)
-    return Generation(config, shared, gateway, on_end)
+    """Return a configuration at work. routes, plugins: made of it."""
+    gateway = Gateway(
+        config,
+        routes,
+        shared.upstream,
+        logger=log,
+        patience=patience,
+        lasting=lasting,
+        javascript=plugins.host,
+    )
+    return Generation(config, shared, gateway, plugins, on_end)
 
 
 def _settings_of(config: Config) -> Config:

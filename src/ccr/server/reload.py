@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ccr.errors import ConfigError, StartError
+from ccr.plugins.loading import no_plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from ccr.config.model import Config
+    from ccr.plugins.loading import Plugins
     from ccr.server.live import Live
 
 POLL_S: Final = 1.0
@@ -33,13 +35,15 @@ class Source:
 
     load: reads and checks it, outside the loop; raises ConfigError or StartError. on_adopted: called with
     each configuration that is taken over, before a request begins with it (the log must mask its secrets).
-    beside: further files that it is made of.
+    beside: further files that it is made of. load_plugins: loads the transformers of the person's own that it
+    names; raises ConfigError.
     """
 
     file: Path
     load: Callable[[], Config]
     on_adopted: Callable[[Config], None]
     beside: tuple[Path, ...] = ()
+    load_plugins: Callable[[Config], Awaitable[Plugins]] = no_plugins
 
 
 class Reloader:
@@ -86,7 +90,7 @@ class Reloader:
         try:
             config = await asyncio.to_thread(self._source.load)
             self._source.on_adopted(config)
-            self._live.adopt(config)
+            self._live.adopt(config, await self._source.load_plugins(config))
         except ConfigError as error:
             return tuple(str(problem) for problem in error.problems)
         except (StartError, ValueError, OSError) as error:
