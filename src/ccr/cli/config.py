@@ -12,7 +12,9 @@ import click
 from ccr.cli.config_edit import get_value, set_value, unset_value
 from ccr.cli.warnings import show_warnings
 from ccr.config.load import load_config
+from ccr.config.model import Secret
 from ccr.config.paths import Paths
+from ccr.config.transformer_files import has_entry_point, steps_of
 from ccr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ def check(*, as_json: bool) -> None:
     try:
         loaded = _load(paths)
         identities_of(loaded, os.environ)
+        _check_plugins(paths, loaded)
     except ConfigError as error:
         if not as_json:
             raise
@@ -74,6 +77,27 @@ def check(*, as_json: bool) -> None:
     models = sum(len(provider.models) for provider in loaded.providers)
     counts = f"providers: {len(loaded.providers)}, models: {models}, default: {loaded.router.default}"
     click.echo(f"{paths.config_file} is good ({counts})")
+
+
+def _check_plugins(paths: Paths, loaded: Config) -> None:
+    """Load the transformers of the person's own, as the start does. Raises ConfigError."""
+    from ccr.transformers.registry import BUILT_IN
+
+    others = {step.name for step in steps_of(loaded)} - BUILT_IN.keys()
+    if not loaded.transformers and not any(map(has_entry_point, others)):
+        return
+    import asyncio  # these are imported late: few configurations need them
+
+    from ccr.daemon.log import secrets_of
+    from ccr.plugins.hosting import plugin_loader
+
+    def secrets(config: Config) -> list[Secret]:
+        return secrets_of(config, Secret(""), os.environ)
+
+    async def load() -> None:
+        await (await plugin_loader(paths.home, os.environ, secrets=secrets)(loaded)).close()
+
+    asyncio.run(load())
 
 
 def _load(paths: Paths) -> Config:

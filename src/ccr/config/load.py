@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from ccr.config.address import is_loopback
 from ccr.config.findings import Findings, shape
 from ccr.config.interpolate import Interpolation, joined
+from ccr.config.legacy import WITHOUT_EFFECT
 from ccr.config.model import Auth, Config, LogLevel, Secret
 from ccr.config.network import GLOBAL_KEYS, ca_files_from, no_proxy_from, proxy_url_from
 from ccr.config.parse import MalformedError, Table, values_from_bytes
@@ -32,14 +33,21 @@ if TYPE_CHECKING:
     from ccr.config.paths import Paths
 
 KEYS = (
-    *("$schema", "LOG", "LOG_LEVEL", "CLAUDE_PATH", "HOST", "PORT", "APIKEY", "AUTH", "API_TIMEOUT_MS"),
+    *(
+        "$schema",
+        "LOG",
+        "LOG_LEVEL",
+        "CLAUDE_PATH",
+        "NODE_COMMAND",
+        "HOST",
+        "PORT",
+        "APIKEY",
+        "AUTH",
+        "API_TIMEOUT_MS",
+    ),
     *GLOBAL_KEYS,
     *("transformers", "Providers", "providers", "Router", "fallback", "CUSTOM_ROUTER_PATH"),
-    *("forceUseImageAgent", "StatusLine"),
-)
-UNSUPPORTED = (
-    *("NON_INTERACTIVE_MODE", "REWRITE_SYSTEM_PROMPT", "ANTHROPIC_SMALL_FAST_MODEL"),
-    *("plugins", "Plugins"),
+    *("forceUseImageAgent", "StatusLine", "NON_INTERACTIVE_MODE", "ANTHROPIC_SMALL_FAST_MODEL"),
 )
 CUSTOM_ROUTER_SUFFIXES = (".py", ".js", ".cjs", ".mjs")
 REMOTE_KEY_CHARACTERS = 24
@@ -112,7 +120,7 @@ def config_from_bytes(
 
 
 def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Step], object] | None) -> Config:
-    root.warn_of_unknown(KEYS, unsupported=UNSUPPORTED)
+    root.warn_of_unknown(KEYS, unsupported=WITHOUT_EFFECT)
     files: tuple[TransformerFile, ...] = transformer_files_from(root)
     check = check_before_loading(check_step, files)
     providers = providers_from(root, check, options_by_step(files), environ)
@@ -123,6 +131,7 @@ def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Ste
         log=root.boolean("LOG", default=True),
         log_level=root.choice("LOG_LEVEL", "info", get_args(LogLevel)),
         claude_path=root.text("CLAUDE_PATH", allowed="the path of claude"),
+        node_command=root.text("NODE_COMMAND", allowed="the path of node"),
         host=_host(root, api_key, auth),
         port=_port(root, environ),
         api_key=api_key,
@@ -136,6 +145,8 @@ def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Ste
         router=router_from(root, providers),
         custom_router=_custom_router(root),
         status_line=_status_line(root),
+        non_interactive=root.boolean("NON_INTERACTIVE_MODE", default=False),
+        small_fast_model=root.text("ANTHROPIC_SMALL_FAST_MODEL", allowed="the name of a model"),
         warnings=tuple(root.findings.warnings),
         notes=tuple(root.findings.notes),
     )
@@ -191,8 +202,7 @@ def _warn_of_image_agent(root: Section) -> None:
 
 def _status_line(root: Section) -> Mapping[str, Any] | None:
     status_line = root.table("StatusLine")
-    if Section(status_line, "StatusLine", root.findings).boolean("enabled", default=False):
-        root.findings.warn("StatusLine", "is enabled, but is not supported yet and has no effect")
+    Section(status_line, "StatusLine", root.findings).boolean("enabled", default=False)
     return status_line or None
 
 

@@ -195,7 +195,9 @@ class Config:
     port: 0 = any free port (the real one is in the state file).
     proxy_url: may hold credentials, hence a secret. no_proxy: hosts it is not for, as NO_PROXY has them.
     ca_files: certificates to trust beside the system's.
+    node_command: ``NODE_COMMAND``, the program that runs transformers in JavaScript; None: ``node`` on PATH.
     custom_router: ``CUSTOM_ROUTER_PATH``, an absolute path that ends in .py or is JavaScript.
+    non_interactive: claude is started for scripts: no terminal, no input. small_fast_model: the client's.
     warnings: sentences for the person, something is not as they may expect.
     notes: sentences on how something was understood.
     """
@@ -203,6 +205,7 @@ class Config:
     log: bool = True
     log_level: LogLevel = "info"
     claude_path: str | None = None
+    node_command: str | None = None
     host: str = "127.0.0.1"
     port: int = 3456
     api_key: Secret | None = None
@@ -216,5 +219,7 @@ class Config:
     router: Router = field(default_factory=Router)
     custom_router: Path | None = None
     status_line: Mapping[str, Any] | None = None
+    non_interactive: bool = False
+    small_fast_model: str | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ def values_from_config(config: Config) -> dict[str, Any]:
         "LOG": config.log,
         "LOG_LEVEL": config.log_level,
         "CLAUDE_PATH": config.claude_path or "",
+        "NODE_COMMAND": config.node_command or "",
         "HOST": config.host,
         "PORT": config.port,
         "APIKEY": _masked(config.api_key),
@@ -37,6 +38,8 @@ def values_from_config(config: Config) -> dict[str, Any]:
         "Router": {**without_secrets(config.router.others), **values_from_router(config.router)},
         "CUSTOM_ROUTER_PATH": str(config.custom_router or ""),
         "StatusLine": without_secrets(config.status_line),
+        "NON_INTERACTIVE_MODE": config.non_interactive,
+        "ANTHROPIC_SMALL_FAST_MODEL": config.small_fast_model or "",
     }
 
 

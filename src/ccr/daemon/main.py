@@ -142,6 +142,8 @@ class _Service:
 
     async def serve(self) -> None:
         """Serve until stopped or followed."""
+        from ccr.gateway.projects import Folders
+        from ccr.plugins.hosting import plugin_loader
         from ccr.server.app import serve  # imported late: the HTTP server is half of the start-up time
         from ccr.server.departure import Departure
         from ccr.server.reload import Source
@@ -170,8 +172,15 @@ class _Service:
                     lambda: _loaded(self.paths, self.environ),
                     self._adopted,
                     beside=(models_file(self.paths),),
+                    load_plugins=plugin_loader(
+                        self.paths.home,
+                        self.environ,
+                        secrets=lambda config: secrets_of(config, self.key, self.environ),
+                        log=self.log,
+                    ),
                 ),
                 departure=departure,
+                folders=Folders.from_environ(self.paths.home, self.environ),
             )
         finally:
             for task in self._tasks:
