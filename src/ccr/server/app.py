@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from ccr.upstream.auth.credentials import Credentials
     from ccr.upstream.client import Upstream
 
+BACKLOG: Final = 512
+"""Connections that may wait to be accepted."""
 CUT_S: Final = 1.0
 """How long the last bytes of what is cut may take."""
 
@@ -156,7 +158,7 @@ async def serve(
         await runner.setup()
         reloader = Reloader(app.live, source) if source is not None else None
         with _signals(reloader) as stop:
-            sites = [web.SockSite(runner, sock) for sock in sockets]
+            sites = [web.SockSite(runner, sock, backlog=BACKLOG) for sock in sockets]
             for site in sites:
                 await site.start()
             on_ready()

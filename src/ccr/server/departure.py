@@ -46,6 +46,9 @@ async def drain(server: Server, front: Front, cut: asyncio.Event, drain_s: float
     ends_at = now() + drain_s
     front.leave()
     is_idle_closed = False
+    if idle_s:
+        # A connection that was accepted last may not be known to the server yet.
+        await asyncio.sleep(POLL_S)
     second = asyncio.create_task(cut.wait())
     try:
         while server.connections and not second.done() and now() < ends_at:

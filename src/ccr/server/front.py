@@ -82,7 +82,7 @@ class Front:
         self.last_change_at = time.monotonic()
         try:
             response = await self._handle(request, generation, self._request_id())
-            if self._is_leaving:
+            if self._is_leaving and not response.prepared:  # later would be without telling the client
                 response.force_close()
             return response
         finally:
