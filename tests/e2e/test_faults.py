@@ -21,6 +21,9 @@ LONG = "A long answer that is cut somewhere in the middle, and then told again f
 RUN = ToolCall("Bash", {"command": "echo ran >> runs", "description": "run it"})
 
 
+@pytest.mark.fault(
+    "E130", outcome="what it does without ccr between, or the one sentence that names the remedy"
+)
 def test_a_stream_cut_in_the_middle_of_a_text_is_asked_again(serve: Callable[..., Service]) -> None:
     service = serve(
         Script(
@@ -62,6 +65,9 @@ def test_a_stream_cut_behind_a_text_is_what_it_is_without_ccr(
         assert runs[0].read_text() == "ran\n", "the command ran once"
 
 
+@pytest.mark.fault(
+    "E130", outcome="what it does without ccr between, or the one sentence that names the remedy"
+)
 def test_an_error_inside_the_stream_is_not_taken_for_an_answer(serve: Callable[..., Service]) -> None:
     service = serve(Script(turns=[Turn(text=LONG, fault=Fault(kind="error_event", at=3))]))
     session = service.claude("talk")
@@ -71,6 +77,9 @@ def test_an_error_inside_the_stream_is_not_taken_for_an_answer(serve: Callable[.
 
 
 @pytest.mark.parametrize("retry_after", ["1", None])
+@pytest.mark.fault(
+    "E130", outcome="what it does without ccr between, or the one sentence that names the remedy"
+)
 def test_a_rate_limit_is_waited_for(serve: Callable[..., Service], retry_after: str | None) -> None:
     fault = Fault(kind="status", status=429, retry_after=retry_after)
     service = serve(Script(turns=[Turn(text="after the limit", fault=fault)]))
@@ -80,6 +89,7 @@ def test_a_rate_limit_is_waited_for(serve: Callable[..., Service], retry_after: 
     assert service.statuses() == [429, 200]
 
 
+@pytest.mark.fault("S73", outcome="400 in the words by which the client compacts")
 def test_an_overflow_ends_in_the_words_the_client_knows(serve: Callable[..., Service]) -> None:
     body = {"error_code": "BAD_REQUEST", "message": "Input is too long for requested model."}
     fault = Fault(kind="status", status=400, body=body, times=99)
@@ -126,6 +136,7 @@ def test_a_dead_workspace_is_named(serve: Callable[..., Service]) -> None:
     assert "databricks" in session.text
 
 
+@pytest.mark.fault("S75", outcome="502 that says it is a page")
 def test_a_login_page_is_not_a_riddle(serve: Callable[..., Service]) -> None:
     fault = Fault(kind="html", status=200, times=99)
     session = serve(Script(turns=[Turn(text="never", fault=fault)])).claude("talk")

@@ -213,6 +213,9 @@ async def test_events_come_as_they_are_made() -> None:
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.fault("S74", outcome="an error with its text")
+@pytest.mark.fault("S75", outcome="502 that says it is a page")
+@pytest.mark.fault("S76", outcome="502")
 async def test_answers_that_are_no_message(
     stream: bool,
     status: int,

@@ -204,6 +204,7 @@ def test_redirects_are_not_followed_but_explained(location: str, words: str) -> 
         ("Wed, 99 Nov 2026 11:00:00 GMT", None),
     ],
 )
+@pytest.mark.fault("S71", outcome="read in every form, passed on when sensible")
 def test_retry_after(value: str, seconds: int | None) -> None:
     assert retry_after_s({"X": "1", "Retry-After": value}, now=NOW) == seconds
     assert mapped(429, LIMIT, {"retry-after": value}).retry_after_s == seconds
@@ -242,6 +243,7 @@ def test_retry_after_of_the_body(wrap: Any) -> None:
         ({"error": {"message": "prompt is too long: 9 tokens > 8 maximum"}}, 400, "invalid_request_error"),
     ],
 )
+@pytest.mark.fault("S74", outcome="an error with its text")
 def test_error_in_answer(body: object, status: int, error_type: str) -> None:
     error = error_in_answer(json.dumps(body).encode(), provider="databricks", model="m")
     assert (error.status, error.error_type) == (status, error_type)
@@ -255,6 +257,7 @@ def test_a_text_with_a_code_names_its_status() -> None:
 # -- what the message may hold
 
 
+@pytest.mark.fault("S72", outcome="the same class of error in Anthropic's shape, cut and without secrets")
 def test_messages_are_cut_and_hold_no_secret() -> None:
     secret = "dapi" + "0123456789abcdef" * 2
     error = mapped(400, {"message": f"Bearer {secret} {secret} " + "é" * 5000})
@@ -308,6 +311,7 @@ SAID = [
 
 @pytest.mark.parametrize(("message", "numbers"), SAID)
 @pytest.mark.parametrize("status", [400, 413, 422, 500])
+@pytest.mark.fault("S73", outcome="400 in the words by which the client compacts")
 def test_overflow_in_any_words_becomes_the_words_the_client_knows(
     status: int, message: str, numbers: str
 ) -> None:

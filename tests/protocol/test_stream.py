@@ -53,6 +53,7 @@ def test_recorded_stream(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.fault("T82", outcome="the same events as in one piece")
 def test_recorded_stream_byte_by_byte(name: str) -> None:
     data, expected = recorded(name)
     stream = new_stream(tool_ids=frozenset({"toolu_used"}))
@@ -80,6 +81,7 @@ def test_the_published_client_reads_the_recorded_stream(name: str) -> None:
         assert len(message.content) == sum(event.get("type") == "content_block_stop" for event in expected)
 
 
+@pytest.mark.fault("T85", outcome="with a finish reason a clean end, without one an `error` event")
 def test_every_stream_that_is_cut_is_an_error_never_an_end() -> None:
     data, _ = recorded("tool_placeholder_first")
     end = data.index(b'"finish_reason":"tool_calls"')
@@ -181,6 +183,7 @@ def test_an_error_of_the_upstream_is_kept() -> None:
     assert (stream.error.status, stream.error.error_type) == (429, "rate_limit_error")
 
 
+@pytest.mark.fault("T88", outcome="an `error` event that names the limit; memory stays bounded")
 def test_an_event_that_is_too_large_is_an_error() -> None:
     stream = new_stream()
     sent = stream.feed(chunk({"content": "a"})) + stream.feed(b"data: " + b"x" * (17 << 20))

@@ -80,6 +80,7 @@ async def test_fifty_requests_that_meet_an_ended_token_cause_one_renewal(clock: 
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
+@pytest.mark.fault("S66", outcome="one renewal")
 async def test_fifty_requests_whose_token_is_refused_cause_one_renewal(clock: Clock, status: Any) -> None:
     async with (
         workspace_at(clock, token_refusal=status) as workspace,
@@ -141,6 +142,7 @@ async def test_an_outage_that_outlives_the_token_is_told_as_a_delay(clock: Clock
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("target", EVERY_ROUTE)
+@pytest.mark.fault("S64", outcome="one renewal, one repetition, the client sees 200")
 async def test_a_revoked_token_costs_one_repetition(clock: Clock, target: str, stream: bool) -> None:
     async with workspace_at(clock) as workspace, running(config_of(workspace), environ={}) as service:
         await post(service)
@@ -184,6 +186,9 @@ async def test_a_principal_that_is_gone_is_told_with_the_remedy(clock: Clock) ->
         (None, {}, "Check this provider's api_key (`ccr config check`)"),
         (SignIn(), {"DATABRICKS_TOKEN": "canary-wrong"}, "Check this provider's identity (`ccr doctor`)"),
     ],
+)
+@pytest.mark.fault(
+    "S65", outcome="403 with the remedy after exactly one renewal (a 401 would end the login of Claude Code)"
 )
 async def test_a_wrong_token_is_sent_once_and_told_with_the_remedy(
     clock: Clock, sign_in: SignIn | None, environ: Mapping[str, str], remedy: str

@@ -75,5 +75,6 @@ def test_the_token_is_refused(status: int, body: bytes) -> None:
         (400, b" " * 20_000 + b"Invalid Token"),
     ],
 )
+@pytest.mark.fault("S70", outcome="told as it is, no renewal")
 def test_something_else_is_refused(status: int, body: bytes) -> None:
     assert not is_token_refusal(status, body)

@@ -48,6 +48,7 @@ async def test_fifty_requests_that_meet_an_expired_token_cause_one_renewal() -> 
     assert source.most_running == 1
 
 
+@pytest.mark.fault("S66", outcome="one renewal")
 async def test_fifty_parallel_refusals_cause_one_renewal() -> None:
     credentials, source, _clock = made()
     used = await credentials.authorization()
@@ -65,6 +66,7 @@ async def test_fifty_parallel_refusals_cause_one_renewal() -> None:
     assert source.calls == [None, "token-1"]
 
 
+@pytest.mark.fault("K129", outcome="two renewals")
 async def test_twenty_seconds_of_refusals_cause_two_renewals() -> None:
     credentials, source, clock = made()
     answers = []
@@ -102,6 +104,9 @@ async def test_tokens_of_three_seconds_are_renewed_once_each() -> None:
     assert source.most_running == 1
 
 
+@pytest.mark.fault(
+    "S67", outcome="requests with a good token go on; without one a 503 within seconds that says why"
+)
 async def test_while_the_endpoint_is_down_a_good_token_serves_every_request() -> None:
     credentials, source, clock = made()
     await credentials.authorization()
@@ -161,6 +166,9 @@ async def test_a_source_that_knows_no_other_token_ends_the_matter() -> None:
     assert source.calls == [None, "always"]
 
 
+@pytest.mark.fault(
+    "S67", outcome="requests with a good token go on; without one a 503 within seconds that says why"
+)
 async def test_a_request_waits_only_so_long_and_the_renewal_goes_on() -> None:
     credentials, source, _clock = made(max_wait_s=0.01)
     source.gate.clear()
