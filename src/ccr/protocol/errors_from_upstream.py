@@ -17,6 +17,7 @@ from ccr.errors import UpstreamError
 from ccr.protocol.error_bodies import ErrorBody, error_body
 from ccr.protocol.overflow import overflow_message
 from ccr.protocol.redaction import redacted
+from ccr.protocol.token_refusals import is_about_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,12 +59,6 @@ STATUS_OF_CODE: Final = {
 """Status of an error that came without one (in a stream, in a 200 body), by the upstream's word for it."""
 
 _MISSING_MODEL_CODES: Final = frozenset(code for code, status in STATUS_OF_CODE.items() if status == 404)
-_CREDENTIAL_WORDS: Final = (
-    "invalid access token",
-    "token expired",
-    "credential was not sent",
-    "invalid token",
-)
 _WITH_RETRY_AFTER: Final = frozenset({429, 503, 529})
 
 
@@ -163,7 +158,7 @@ def _definitive(
             should_retry=False,
             is_of_route=True,
         )
-    is_about_credential = any(word in words for word in _CREDENTIAL_WORDS)
+    is_about_credential = is_about_token(said.message)
     if status in {401, 403} or (status == 400 and is_about_credential):
         checked = "identity (`ccr doctor`)" if signs_in else "api_key (`ccr config check`)"
         remedy = f"Check this provider's {checked}"

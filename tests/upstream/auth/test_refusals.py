@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ccr.protocol.errors_from_upstream import upstream_error
 from ccr.upstream.auth.refusals import is_token_refusal
 
 
@@ -13,32 +14,44 @@ def coded(code: str, message: str) -> bytes:
     return json.dumps({"error_code": code, "message": message}).encode()
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [
-        (401, b""),
-        (401, coded("PERMISSION_DENIED", "anything")),
-        (401, b"<html>Sign in</html>"),
-        (403, coded("PERMISSION_DENIED", "Invalid access token.")),
-        (403, b"Invalid Token"),
-        (400, b"Invalid Token"),
-        (400, coded("BAD_REQUEST", '{"message":"Invalid Token"}')),
-        (403, coded("403", "Token is expiring within 30 seconds. (token expired)")),
-        (403, b"Token is expiring within 30 seconds. (token expired)"),
-        (
-            403,
-            coded("UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API."),
-        ),
-        (400, coded("INVALID_PARAMETER_VALUE", "The access token has expired")),
-        (403, json.dumps({"error": {"message": "Expired token", "code": "x"}}).encode()),
-        (403, coded("ExpiredToken", "ExpiredAuthenticationToken")),
-        (403, coded("X", "Invalid credentials")),
-        (400, coded("X", "io.jsonwebtoken: JWT expired at 2026-11-22")),
-        (403, coded("X", "token was revoked")),
-    ],
-)
+REFUSED = [
+    (401, b""),
+    (401, coded("PERMISSION_DENIED", "anything")),
+    (401, b"<html>Sign in</html>"),
+    (403, coded("PERMISSION_DENIED", "Invalid access token.")),
+    (403, b"Invalid Token"),
+    (400, b"Invalid Token"),
+    (400, coded("BAD_REQUEST", '{"message":"Invalid Token"}')),
+    (403, coded("403", "Token is expiring within 30 seconds. (token expired)")),
+    (403, b"Token is expiring within 30 seconds. (token expired)"),
+    (
+        403,
+        coded("UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API."),
+    ),
+    (400, coded("INVALID_PARAMETER_VALUE", "The access token has expired")),
+    (403, json.dumps({"error": {"message": "Expired token", "code": "x"}}).encode()),
+    (403, coded("ExpiredToken", "ExpiredAuthenticationToken")),
+    (403, coded("X", "Invalid credentials")),
+    (400, coded("X", "io.jsonwebtoken: JWT expired at 2026-11-22")),
+    (403, coded("X", "token was revoked")),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), REFUSED)
 def test_the_token_is_refused(status: int, body: bytes) -> None:
     assert is_token_refusal(status, body)
+
+
+@pytest.mark.parametrize(("status", "body"), REFUSED)
+@pytest.mark.parametrize(
+    ("signs_in", "remedy"), [(True, "identity (`ccr doctor`)."), (False, "api_key (`ccr config check`).")]
+)
+def test_a_second_refusal_tells_the_person_what_to_check(
+    status: int, body: bytes, signs_in: bool, remedy: str
+) -> None:
+    error = upstream_error(status, body, {}, provider="databricks", model="m", signs_in=signs_in)
+    assert (error.status, error.error_type, error.should_retry) == (403, "permission_error", False)
+    assert error.message.endswith(f"Check this provider's {remedy}")
 
 
 @pytest.mark.parametrize(
