@@ -9,7 +9,7 @@ import click
 import pytest
 
 from ccr.cli.main import COMMANDS, cli
-from ccr.config import load, providers, router
+from ccr.config import legacy, load, providers, router
 from ccr.config.model import Secret
 from ccr.launcher.environment import REMOVED, Target, claude_environment
 
@@ -57,9 +57,9 @@ def test_every_variable_of_the_launcher_is_described() -> None:
 def test_every_key_of_the_configuration_is_described() -> None:
     keys = (
         *load.KEYS,
-        *load.UNSUPPORTED,
+        *legacy.WITHOUT_EFFECT,
         *router.KEYS,
         *providers.KEYS,
-        *providers.UNSUPPORTED,
+        *legacy.WITHOUT_EFFECT_OF_PROVIDERS,
     )
     assert [key for key in keys if f"`{key}`" not in words("configuration.md")] == []

@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,18 @@ def test_a_bare_environment() -> None:
 def test_what_would_lead_past_us_goes(name: str) -> None:
     assert name not in claude_environment({name: "1"}, TARGET)
     assert claude_changes({name: "1"}, TARGET).removed == (name,)
+
+
+def test_the_small_fast_model_is_the_clients_for_background_work() -> None:
+    environment = claude_environment({}, replace(TARGET, small_fast_model="small"))
+    assert environment["ANTHROPIC_SMALL_FAST_MODEL"] == "small"
+    assert environment["ANTHROPIC_DEFAULT_HAIKU_MODEL"] == "small"
+
+
+def test_scripts_are_told_that_nobody_watches() -> None:
+    target = replace(TARGET, is_interactive=False)
+    assert claude_environment({"TERM": "xterm"}, target)["TERM"] == "dumb"
+    assert "TERM" not in claude_changes({"TERM": "xterm"}, target).values  # `ccr env` is for a person's shell
 
 
 @pytest.mark.parametrize("name", ["ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN"])

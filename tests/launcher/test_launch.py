@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ import pytest
 
 from ccr.config.model import Config, Secret
 from ccr.errors import StartError
+from ccr.launcher.client_settings import settings_of, with_settings
 from ccr.launcher.environment import Target
 from ccr.launcher.launch import become_claude, claude_program, program_on_path
 
@@ -66,6 +69,43 @@ def test_what_cannot_be_run(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="cannot be run") as caught:
         become_claude(str(file), TARGET, {}, [])
     assert caught.value.exit_code == 126
+
+
+STATUS_LINE = {"type": "command", "command": "ccr statusline", "padding": 0}
+
+
+@pytest.mark.parametrize(
+    ("enabled", "given", "handed"),
+    [
+        (True, ["-p", "x"], ["--settings", json.dumps({"statusLine": STATUS_LINE}), "-p", "x"]),
+        (False, ["-p", "x"], ["-p", "x"]),
+        (True, ["--settings", "{}"], ["--settings", "{}"]),
+        (True, ["-p", "--settings=x"], ["-p", "--settings=x"]),
+    ],
+)
+def test_the_status_line_goes_with_the_settings(enabled: bool, given: list[str], handed: list[str]) -> None:
+    config = Config(status_line={"enabled": enabled})
+    assert with_settings(given, settings_of(config)) == handed
+
+
+def test_a_presets_status_line_is_asked_for_by_its_name() -> None:
+    settings = settings_of(Config(status_line={"enabled": True}), "team")
+    assert settings["statusLine"]["command"] == "ccr statusline team"
+
+
+def test_scripts_get_no_terminal_and_no_input(tmp_path: Path) -> None:
+    program = (
+        "from ccr.config.model import Secret\n"
+        "from ccr.launcher.environment import Target\n"
+        "from ccr.launcher.launch import become_claude\n"
+        "target = Target(base_url='http://127.0.0.1:1', key=Secret('k'), is_interactive=False)\n"
+        "become_claude('/bin/sh', target, {'TERM': 'xterm'},"
+        "    ['-c', 'echo $CI $FORCE_COLOR $NODE_NO_READLINE $TERM; cat'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], input="text", capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "true 0 1 dumb\n"
 
 
 def test_arguments_are_handed_over_untouched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from ccr.config import limits, network, sign_in
 from ccr.config.address import is_loopback
 from ccr.config.api import api_from
 from ccr.config.findings import shape
+from ccr.config.legacy import WITHOUT_EFFECT_OF_PROVIDERS
 from ccr.config.model import Provider, Step
 from ccr.config.section import Section
 from ccr.config.sign_in import host_from, host_of_profile, sign_in_from
@@ -32,7 +33,6 @@ KEYS = (
     *limits.KEYS,
     *network.KEYS,
 )
-UNSUPPORTED = ("tokenizer",)
 NOT_IN_A_NAME = re.compile(r"[\x00-\x20\x7f,/]")
 NOT_IN_A_MODEL = re.compile(r"[\x00-\x1f\x7f]")
 NOT_IN_A_URL = re.compile(r"[^\x21-\x7e]")
@@ -72,7 +72,7 @@ def providers_from(
 
 
 def _provider(section: Section, steps: StepReader, environ: Mapping[str, str]) -> Provider:
-    section.warn_of_unknown(KEYS, unsupported=UNSUPPORTED)
+    section.warn_of_unknown(KEYS, unsupported=WITHOUT_EFFECT_OF_PROVIDERS)
     name = section.text("name") or ""
     if not name or NOT_IN_A_NAME.search(name):
         section.problem("name", section.quoted("name"), "a name without spaces, commas, slashes")

@@ -121,13 +121,16 @@ class Section:
             return []
         return [(f"{self.at(key)}[{index}]", entry) for index, entry in enumerate(value)]
 
-    def warn_of_unknown(self, known: Iterable[str], *, unsupported: Iterable[str] = ()) -> None:
-        """Warn of every key that has no effect: unknown ones, and known ones that are in use elsewhere."""
-        known, unsupported = set(known), set(unsupported)
+    def warn_of_unknown(self, known: Iterable[str], *, unsupported: Mapping[str, str] | None = None) -> None:
+        """Warn of every key that has no effect: unknown ones, and known ones that are in use elsewhere.
+
+        unsupported: the latter, each with the sentence that says why.
+        """
+        known, unsupported = set(known), unsupported or {}
         for key, value in self.values.items():
             if key in unsupported:
                 if value:
-                    self.findings.warn(self.at(key), "is not supported yet and has no effect")
+                    self.findings.warn(self.at(key), unsupported[key])
             elif key not in known:
                 hint = nearest(key, known)
                 ending = f"; did you mean {hint}?" if hint else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ FAMILY_VARIABLES = {
     "haiku": "ANTHROPIC_DEFAULT_HAIKU_MODEL",
 }
 """The client's variable for each of its model aliases."""
+NON_INTERACTIVE = {"CI": "true", "FORCE_COLOR": "0", "NODE_NO_READLINE": "1", "TERM": "dumb"}
+"""With ``NON_INTERACTIVE_MODE``, as with the npm router."""
 LARGE_CONTEXT_TOKENS = 1_000_000
 CLIENT_IDLE_MS = 300_000
 OURS = "CCR_ENV"
@@ -40,7 +42,8 @@ class Target:
 
     model: the default route's, which the client picks its request dialect by. family_models: by alias of
     the client, the model to ask for; ``model`` where an alias is missing. context_tokens: the smallest
-    window of those that the client may take for a million, None when unknown.
+    window of those that the client may take for a million, None when unknown. small_fast_model: for the
+    client's background work. is_interactive: False in scripts. settings: handed over with ``--settings``.
     """
 
     base_url: str
@@ -49,6 +52,9 @@ class Target:
     family_models: Mapping[str, str] = field(default_factory=dict)
     context_tokens: int | None = None
     api_timeout_s: float = 600.0
+    small_fast_model: str | None = None
+    is_interactive: bool = True
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ def claude_environment(environ: Mapping[str, str], target: Target) -> dict[str, 
     """Return the whole environment for ``claude``; ``environ`` stays as it is."""
     changes = claude_changes(environ, target)
     kept = {name: value for name, value in environ.items() if name not in changes.removed}
-    return {**kept, **changes.values}
+    return {**kept, **changes.values, **({} if target.is_interactive else NON_INTERACTIVE)}
 
 
 def claude_changes(environ: Mapping[str, str], target: Target) -> Changes:
@@ -100,6 +106,9 @@ def _defaults(target: Target) -> dict[str, str]:
         defaults["ANTHROPIC_MODEL"] = target.model
         for family, variable in FAMILY_VARIABLES.items():
             defaults[variable] = target.family_models.get(family, target.model)
+    if target.small_fast_model is not None:
+        defaults["ANTHROPIC_SMALL_FAST_MODEL"] = target.small_fast_model
+        defaults[FAMILY_VARIABLES["haiku"]] = target.small_fast_model
     if (target.context_tokens or 0) < LARGE_CONTEXT_TOKENS:
         defaults["CLAUDE_CODE_DISABLE_1M_CONTEXT"] = "1"
     return defaults

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ccr.errors import StartError
+from ccr.launcher.client_settings import settings_of, with_settings
 from ccr.launcher.environment import FAMILY_VARIABLES, Target, claude_environment
 
 if TYPE_CHECKING:
@@ -28,12 +29,18 @@ NOT_EXECUTABLE = 126
 def become_claude(
     program: str, target: Target, environ: Mapping[str, str], arguments: Sequence[str]
 ) -> NoReturn:
-    """Replace this process by ``program`` with ``arguments`` untouched. Raises StartError (exit code 126)."""
+    """Replace this process by ``program`` with ``arguments`` untouched. Raises StartError (exit code 126).
+
+    Only the target's settings, where there are some, stand before them.
+    """
     environment = claude_environment(environ, target)
+    whole = with_settings(arguments, target.settings)
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        os.execve(program, [program, *arguments], environment)  # noqa: S606 - that is the purpose; no shell
+        if not target.is_interactive:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.execve(program, [program, *whole], environment)  # noqa: S606 - that is the purpose; no shell
     except OSError as error:
         message = f"{program} cannot be run: {error.strerror}."
         raise StartError(message, exit_code=NOT_EXECUTABLE) from error
@@ -46,16 +53,19 @@ def target_of(config: Config, base_url: str, key: Secret) -> Target:
     """
     # imported late: the table of models is read only for this
     from ccr.catalog.lookup import name_facts, traits_of
-    from ccr.routing.route import choose, name_for
+    from ccr.routing.facts import Facts
+    from ccr.routing.route import name_for
+    from ccr.routing.router import Rulebook
 
     if config.router.default is None:
         return Target(base_url=base_url, key=key, api_timeout_s=config.api_timeout_s)
     today = dt.datetime.now(dt.UTC).date()
+    rulebook = Rulebook(config)
     chosen = {
-        alias: choose(alias, config, lambda model: name_facts(model, today))
+        alias: rulebook.decide(Facts(alias), lambda model: name_facts(model, today))
         for alias in (config.router.default, *FAMILY_VARIABLES)
     }
-    names = {alias: name_for(decision, config) for alias, decision in chosen.items()}
+    names = {alias: name_for(decision.provider, decision.model, config) for alias, decision in chosen.items()}
     large = (chosen[config.router.default], chosen["opus"])
     return Target(
         base_url=base_url,
@@ -64,6 +74,9 @@ def target_of(config: Config, base_url: str, key: Secret) -> Target:
         family_models={family: names[family] for family in FAMILY_VARIABLES},
         context_tokens=min(traits_of(decision.model).context_tokens or 0 for decision in large),
         api_timeout_s=config.api_timeout_s,
+        small_fast_model=config.small_fast_model,
+        is_interactive=not config.non_interactive,
+        settings=settings_of(config),
     )
 
 

@@ -1,0 +1,21 @@
+"""Keys of the npm router's config.json that have no effect here, each with the sentence that says so."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SPEED: Final = (
+    "has no effect: ccr measures every answer's speed by itself; `ccr logs` and the status line's "
+    "{{tokenSpeed}} show it"
+)
+WITHOUT_EFFECT: Final = {
+    "REWRITE_SYSTEM_PROMPT": (
+        "has no effect: ccr sends the client's system prompt as it is; `claude --system-prompt-file` or "
+        "`--append-system-prompt` change it"
+    ),
+    "plugins": SPEED,
+    "Plugins": SPEED,
+}
+WITHOUT_EFFECT_OF_PROVIDERS: Final = {
+    "tokenizer": "has no effect: ccr estimates tokens and learns each model's factor from its answers",
+}
