@@ -3,7 +3,7 @@ const WAYS = {
   throw: () => { throw new Error('out of order'); },
   mistake: () => undefined.missing,
   text: () => { throw 'only a text'; },
-  network: () => fetch('http://127.0.0.1:9/'),
+  network: () => fetch('http://127.0.0.1:30999/'),
   exit: () => process.exit(3),
   loop: () => { for (;;); },
   never: () => new Promise(() => {}),

@@ -38,7 +38,7 @@ THROWN = [
     ("throw", "out of order", None),
     ("mistake", "TypeError: Cannot read properties of undefined (reading 'missing')", False),
     ("text", "only a text", None),
-    ("network", "TypeError: fetch failed (connect ECONNREFUSED 127.0.0.1:9)", None),
+    ("network", "TypeError: fetch failed (connect ECONNREFUSED 127.0.0.1:30999)", None),
 ]
 
 

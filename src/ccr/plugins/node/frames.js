@@ -32,8 +32,8 @@ class Connection {
     socket.on('error', () => {}); // 'close' follows, and that is what is listened to
     socket.on('close', () => {
       this.isClosed = true;
+      this.onClose(); // cancels the plugins' streams, before who reads here makes errors of them
       wake();
-      this.onClose();
     });
   }
 
@@ -62,7 +62,7 @@ class Connection {
     for (;;) {
       const data = this.socket.read(size);
       if (data !== null) return data.length === size ? data : null;
-      if (this.isClosed || this.socket.destroyed) return null;
+      if (this.isClosed) return null;
       await this.changed();
     }
   }
@@ -89,7 +89,7 @@ class Connection {
 
   // Wait until the other side has taken what was written.
   async drained() {
-    while (this.socket.writableNeedDrain && !this.isClosed && !this.socket.destroyed) await this.changed();
+    while (this.socket.writableNeedDrain && !this.isClosed) await this.changed();
   }
 
   // The answer is complete. What still comes is read and thrown away: closing with unread bytes would
