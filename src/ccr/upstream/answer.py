@@ -12,7 +12,7 @@ from ccr.upstream.failures import broken
 from ccr.upstream.inflate import Inflater
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ccr.config.model import Secret
     from ccr.upstream.deadlines import Deadlines
@@ -42,6 +42,7 @@ class Answer:
         self._provider = provider
         self._host = host
         self._kept = b""
+        self._on_close: Callable[[], None] | None = None
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         self._inflater = Inflater(encoding, provider=provider) if encoding not in {"identity", ""} else None
 
@@ -131,6 +132,13 @@ class Answer:
         except (TimeoutError, aiohttp.ClientError, OSError):
             self.close()  # then it is not reused
 
+    def on_close(self, call: Callable[[], None]) -> None:
+        """Have something called when the answer is closed, once."""
+        self._on_close = call
+
     def close(self) -> None:
         """Close the connection, unless the answer was read to its end. May be called again."""
         self._response.close()
+        call, self._on_close = self._on_close, None
+        if call is not None:
+            call()

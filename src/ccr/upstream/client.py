@@ -9,19 +9,17 @@ only to that provider's URL.
 A provider with a key of its own sends it; for the others there are credentials, whose token is fetched and
 renewed (auth/). When the answer refuses the token and another one can be had, the request goes out once more.
 
-Knows neither the wire formats nor the client. Retries beyond these, and beyond the one of a dead pooled
-connection, belong elsewhere.
+What fails is sent again as trying.py says, within what limits.py admits; ways.py knows how each provider is
+reached. Knows neither the wire formats nor the client.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
-from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
@@ -31,47 +29,46 @@ from ccr.upstream.auth.refusals import MAX_BODY_BYTES as MAX_REFUSAL_BYTES
 from ccr.upstream.auth.refusals import is_token_refusal
 from ccr.upstream.auth.tokens import token_from_header
 from ccr.upstream.deadlines import Deadlines
-from ccr.upstream.exchange import Exchange, Target, post
+from ccr.upstream.exchange import Exchange, post
 from ccr.upstream.failures import silent, unreachable
 from ccr.upstream.headers import request_headers, signs_itself
-from ccr.upstream.retry import Attempt, is_replayable
-from ccr.upstream.urls import host_of, is_local
+from ccr.upstream.retry import Attempt, Effort, is_replayable
+from ccr.upstream.standing import Standing
+from ccr.upstream.trying import Pace, answered
+from ccr.upstream.urls import host_of
+from ccr.upstream.ways import READ_BYTES, Ways, current_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from ccr.config.model import Config, Provider, Secret
     from ccr.upstream.auth.credentials import Credentials
+    from ccr.upstream.ways import Way
 
-CONNECT_TIMEOUT_S: Final = 10.0
-KEEP_ALIVE_S: Final = 15.0
-"""Less than what servers and load balancers use, so that they seldom close a connection first."""
-DNS_TTL_S: Final = 60
-READ_BYTES: Final = 64 * 1024
-"""Reading pauses when twice this waits for a slow client."""
-MAX_TARGETS: Final = 256
 MAY_REFUSE_TOKEN: Final = frozenset({400, 401, 403})
 REFUSAL_READ_S: Final = 10.0
-
-
-_attempt: ContextVar[Attempt] = ContextVar("attempt")
-"""The attempt that the running task makes."""
 
 
 class Upstream:
     """The connections to all providers. Needs a running loop; ``close`` it.
 
     credentials: provider's name -> its identity at work, for those that have no key of their own.
+    Raises ConfigError when a provider cannot be reached the way it says.
     """
 
-    def __init__(self, config: Config, credentials: Mapping[str, Credentials] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        credentials: Mapping[str, Credentials] | None = None,
+        *,
+        pace: Pace | None = None,
+    ) -> None:
+        self._ways = Ways(config)
         self._credentials = dict(credentials or {})
         self._first_byte_s = config.api_timeout_s
-        self._proxy_url = config.proxy_url.reveal() if config.proxy_url is not None else None
+        self._pace = pace or Pace()
         self._deadlines = Deadlines()
-        self._pooled = _session(force_close=False)
-        self._fresh = _session(force_close=True)
-        self._targets: dict[tuple[str, bool], Target] = {}
+        self._standings: dict[str, Standing] = {}
         self._finishing: set[asyncio.Task[None]] = set()
 
     async def open(
@@ -83,19 +80,45 @@ class Upstream:
         *,
         stream: bool,
         user_token: Secret | None = None,
+        model: str = "",
+        effort: Effort | None = None,
     ) -> Answer:
         """Post ``body`` and return the answer as soon as its headers are there, whatever its status.
 
         headers: what the route asks for beyond the ones every request has (headers.py). user_token: of
-        the user who asks, where a provider answers as that user. Raises UpstreamError when no answer or no
+        the user who asks, where a provider answers as that user. model: whose failures count together.
+        effort: how often this request may still be sent again. Raises UpstreamError when no answer or no
         token came, RequestError when there is no user token and there should be.
         """
+        standing = self._standing(provider)
+        send = partial(self._signed, provider, url, body, headers, stream=stream, user_token=user_token)
+        await standing.places.take()
+        try:
+            answer = await answered(send, standing, model, effort or Effort(), self._pace)
+        except BaseException:
+            standing.places.leave()
+            raise
+        answer.on_close(standing.places.leave)
+        return answer
+
+    async def _signed(
+        self,
+        provider: Provider,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str | None] | None,
+        key: Secret | None,
+        *,
+        stream: bool,
+        user_token: Secret | None,
+    ) -> Answer:
+        """Post with a key of the provider or its credentials; with these once more when a token is refused."""
         send = partial(self._send, provider, url, body, headers, stream=stream)
         if signs_itself(headers):
             return await send(None)
         credentials = None if provider.api_key is not None else self._credentials.get(provider.name)
         if credentials is None:
-            return await send(provider.api_key)
+            return await send(key)
         forwarded = user_token.reveal() if user_token is not None else None
         header = await credentials.authorization(forwarded)
         answer = await send(token_from_header(header))
@@ -116,14 +139,16 @@ class Upstream:
     ) -> Answer:
         """Post once, and once more when a pooled connection turns out to be dead."""
         sent = request_headers(headers or {}, key, stream=stream, key_header=provider.key_header)
+        way = self._ways.to(provider, url)
         attempt = Attempt(time.monotonic())
         try:
-            answer = await self._post(self._pooled, provider, url, body, sent, attempt)
+            answer = await self._post(way, way.pooled, provider, url, body, sent, attempt)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if not is_replayable(error, attempt, now=time.monotonic()):
+                way.forget_addresses(url)
                 raise unreachable(error, provider=provider.name, host=host_of(url)) from error
             try:
-                answer = await self._post(self._fresh, provider, url, body, sent, attempt)
+                answer = await self._post(way, way.fresh, provider, url, body, sent, attempt)
             except (aiohttp.ClientError, OSError, ValueError) as again:
                 raise unreachable(again, provider=provider.name, host=host_of(url)) from again
         answer.key = key
@@ -131,6 +156,7 @@ class Upstream:
 
     async def _post(
         self,
+        way: Way,
         session: aiohttp.ClientSession,
         provider: Provider,
         url: str,
@@ -138,33 +164,39 @@ class Upstream:
         headers: Mapping[str, str],
         attempt: Attempt,
     ) -> Answer:
-        proxy = None if self._proxy_url is None or is_local(url) else self._proxy_url
-        _attempt.set(attempt)
+        current_attempt.set(attempt)
         sending: Awaitable[aiohttp.ClientResponse | Exchange] = (
-            post(self._target(url, session), headers, body, read_bytes=READ_BYTES)
-            if proxy is None
-            else session.post(url, data=_Body(body), headers=headers, proxy=proxy, allow_redirects=False)
+            post(way.target(url, session), headers, body, read_bytes=READ_BYTES)
+            if way.proxy is None
+            else session.post(url, data=_Body(body), headers=headers, proxy=way.proxy, allow_redirects=False)
         )
+        first_byte_s = provider.network.timeouts.first_byte_s or self._first_byte_s
         try:
-            response = await self._deadlines.within(self._first_byte_s, sending)
+            response = await self._deadlines.within(first_byte_s, sending)
         except aiohttp.ConnectionTimeoutError:
             raise
         except TimeoutError as error:
-            raise silent(self._first_byte_s, provider=provider.name, host=host_of(url)) from error
+            raise silent(first_byte_s, provider=provider.name, host=host_of(url)) from error
         try:
             return Answer(response, self._deadlines, provider=provider.name, host=host_of(url))
         except BaseException:
             response.close()
             raise
 
-    def _target(self, url: str, session: aiohttp.ClientSession) -> Target:
-        key = (url, session is self._pooled)
-        target = self._targets.get(key)
-        if target is None:
-            if len(self._targets) == MAX_TARGETS:
-                self._targets.clear()  # a transformer may give every request a URL of its own
-            target = self._targets[key] = Target(url, session)
-        return target
+    def _standing(self, provider: Provider) -> Standing:
+        standing = self._standings.get(provider.name)
+        if standing is None:
+            standing = self._standings[provider.name] = Standing(provider)
+        return standing
+
+    def load(self, provider: Provider) -> float:
+        """Return how much a provider has to do, for a comparison with another."""
+        return self._standing(provider).places.load
+
+    def snapshot(self) -> dict[str, dict[str, Any]]:
+        """Return provider's name -> how it stands, for a person."""
+        now = self._pace.clock()
+        return {name: standing.snapshot(now) for name, standing in self._standings.items()}
 
     def release(self, answer: Answer) -> None:
         """Give the answer's connection back to the pool if its end arrives soon, without waiting for that."""
@@ -197,8 +229,7 @@ class Upstream:
             task.cancel()
         await asyncio.gather(*self._finishing, return_exceptions=True)
         self._deadlines.close()
-        await self._pooled.close()
-        await self._fresh.close()
+        await self._ways.close()
 
 
 class _Body(aiohttp.BytesPayload):
@@ -207,33 +238,6 @@ class _Body(aiohttp.BytesPayload):
     def __init__(self, body: bytes) -> None:
         aiohttp.Payload.__init__(self, body, content_type="application/json")
         self._size = len(body)
-
-
-def _session(*, force_close: bool) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(
-        limit=0,
-        ttl_dns_cache=DNS_TTL_S,
-        force_close=force_close,
-        keepalive_timeout=None if force_close else KEEP_ALIVE_S,
-        socket_factory=_new_socket,
-    )
-    return aiohttp.ClientSession(
-        connector=connector,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
-        auto_decompress=False,
-        trust_env=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        read_bufsize=READ_BYTES,
-    )
-
-
-def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """Make the socket of a new connection, and note that the request which needs it goes out on a new one."""
-    attempt = _attempt.get(None)
-    if attempt is not None:
-        attempt.is_reused = False
-    family, kind, protocol, _, _ = address
-    return socket.socket(family, kind, protocol)
 
 
 async def _refuses_token(answer: Answer) -> bool:

@@ -31,6 +31,10 @@ class ProxyRefusedError(OSError):
     """The SOCKS proxy does not connect to the host, or does not know us."""
 
 
+class HostUnreachableError(OSError):
+    """The SOCKS proxy finds no way to the host."""
+
+
 class UnansweredError(UpstreamError):
     """No answer came. fault: what that says about sending again."""
 
@@ -96,6 +100,7 @@ _TABLE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, Fault, s
         "unusable",
         "{provider}: the proxy (PROXY_URL) refused to connect to {host}; check its address and credentials",
     ),
+    (HostUnreachableError, 502, "unconnected", "{provider}: the proxy finds no way to {host}"),
     (TimeoutError, 504, "unanswered", "{provider}: no connection to {host} in time"),
     (aiohttp.ClientConnectorError, 502, "unconnected", "{provider}: {host} refused the connection"),
     (
