@@ -206,7 +206,7 @@ def test_equal_models_are_served_by_the_first_and_unversioned_names_come_last() 
 def test_the_shortest_name_that_leads_to_a_route(asked: str) -> None:
     config = configured("west,m", west=("M", "Only"), east=("m", "a,b"))
     decision = choose(asked, config)
-    name = name_for(decision, config)
+    name = name_for(decision.provider, decision.model, config)
     assert choose(name, config)[:2] == decision[:2]
     assert name == {"west,m": "M", "West,Only": "Only"}.get(asked, asked)
 

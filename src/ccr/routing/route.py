@@ -98,11 +98,10 @@ def name_of(model: str) -> str:
     return name
 
 
-def name_for(decision: Decision, config: Config) -> str:
-    """Return the shortest name that leads to a decision: the model's, with its provider where it must be."""
-    model = decision.model
+def name_for(provider: Provider, model: str, config: Config) -> str:
+    """Return the shortest name that leads to a route: the model's, with its provider where it must be."""
     first = next((p for p in config.providers if _spelled(model, p.models) is not None), None)
-    return model if first is decision.provider and "," not in model else f"{decision.provider.name},{model}"
+    return model if first is provider and "," not in model else f"{provider.name},{model}"
 
 
 def _claude(asked: NameFacts, config: Config, name_facts: NameFactsOf) -> Decision:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ccr.errors import RequestError
-from ccr.routing.route import Decision, choose, default_of, explicit_route, name_of
+from ccr.routing.route import Decision, choose, default_of, explicit_route, name_for, name_of
 from ccr.routing.rules import RULES, Asked
 
 if TYPE_CHECKING:
@@ -101,12 +101,14 @@ class Rulebook:
 
     def _what(self, by_name: Decision) -> str:
         """Return what the name is, see `rules.Asked.names`."""
-        if by_name.rule != "model":
-            return ""
         route = f"{by_name.provider.name},{by_name.model}"
-        if route in self._defaults:
-            return "default"
-        return "background" if route in self._backgrounds else "model"
+        is_only_name = by_name.rule == "explicit" and name_for(*by_name[:2], self._config) == route
+        if by_name.rule == "model" or is_only_name:
+            if route in self._defaults:
+                return "default"
+            if route in self._backgrounds:
+                return "background"
+        return "model" if by_name.rule == "model" else ""
 
     def _choice(self, decision: Decision, tried: list[Tried], tagged: Decision | None) -> Choice:
         route = f"{decision.provider.name},{decision.model}"
@@ -131,6 +133,7 @@ class Rulebook:
 NOT_CHOSEN: Final = ("same_model", "family", "default")
 """Rules by which the client has named no configured model: the default's alternatives serve it as well."""
 WHY_BY_NAME: Final = {
+    "explicit": "the model of Router.default by its only name",
     "model": "the model of Router.default by its name",
     "same_model": "another name of a configured model",
     "default": "nothing else applies",

@@ -42,9 +42,11 @@ class Verdict(NamedTuple):
 
 
 def explicit(asked: Asked) -> Verdict:
-    """Apply to ``provider,model``."""
-    if "," in asked.name:
+    """Apply to ``provider,model``, but not to the only name of the default or background route."""
+    if "," in asked.name and not asked.names:
         return Verdict(asked.name, "the request names provider and model")
+    if asked.names in ("default", "background") and "," in asked.name:
+        return Verdict(None, f"the model of Router.{asked.names}, which is no choice")
     return Verdict(None, "the request names no provider")
 
 
