@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from ccr.config import limits, network, sign_in
 from ccr.config.address import is_loopback
-from ccr.config.api import api_from
+from ccr.config.api import api_from, key_header_from
 from ccr.config.findings import shape
 from ccr.config.legacy import WITHOUT_EFFECT_OF_PROVIDERS
 from ccr.config.model import Provider, Step
@@ -88,6 +88,7 @@ def _provider(section: Section, steps: StepReader, environ: Mapping[str, str]) -
         for model in models
         if chain.values.get(model) is not None
     }
+    api = api_from(section, url, itertools.chain(provider_steps, *model_steps.values()))
     return Provider(
         name=name,
         url=url,
@@ -96,7 +97,8 @@ def _provider(section: Section, steps: StepReader, environ: Mapping[str, str]) -
         sign_in=signing_in,
         steps=provider_steps,
         model_steps=model_steps,
-        api=api_from(section, url, itertools.chain(provider_steps, *model_steps.values())),
+        api=api,
+        key_header=key_header_from(url, api, api_key, provider_steps),
         max_tokens=limits.max_tokens_from(section, models),
         fetch_images=section.boolean("fetch_images", default=False),
         max_payload_bytes=limits.max_payload_bytes_from(section, url),

@@ -18,10 +18,12 @@ from ccr.gateway.replies import Reply
 from ccr.protocol.anthropic import decode_messages_request
 from ccr.protocol.error_bodies import error_body
 from ccr.protocol.native_message import tap_message
+from ccr.protocol.native_relay import relayed_request
 from ccr.protocol.native_repairs import NativeSent
 from ccr.protocol.native_request import beta_header, request_from_json, sanitized
 from ccr.protocol.native_stream import NativeTap
 from ccr.protocol.redaction import redacted
+from ccr.upstream.urls import is_relayed
 
 if TYPE_CHECKING:
     import logging
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from ccr.gateway.payload import Payloads
     from ccr.gateway.record import Record, Recorder
     from ccr.gateway.repairing import Repairing
-    from ccr.gateway.replies import StreamReply
+    from ccr.gateway.replies import Client, StreamReply
     from ccr.gateway.routes import Route
     from ccr.protocol.native_request import NativeRequest
     from ccr.upstream.answer import Answer
@@ -93,18 +95,43 @@ class Native:
         url = route.messages_url
         if url is None or (route.provider.name, url) not in self._there:
             return None
-        sent = sanitized(request, model=route.model, traits=route.traits)
+        is_relay = is_relayed(route.provider)
+        sent = (
+            relayed_request(body, model=route.model)
+            if is_relay
+            else sanitized(request, model=route.model, traits=route.traits)
+        )
         record.api = "anthropic"
         record.rules = sent.rules
         record.is_stream = sent.stream
         data = await self._payloads.native(sent, route, record, body)
-        answer = await self._answer(data, url, body, route, record)
+        answer_of = self._relayed_answer if is_relay else self._answer
+        answer = await answer_of(data, url, body, route, record)
         if answer is None:
             record.api = ""
             return None
         if sent.stream and answer.content_type != JSON_TYPE:
             return self._stream(answer, body, route, record)
         return await self._message(answer, body, route, record)
+
+    async def _relayed_answer(
+        self, data: bytes, url: str, client_body: bytes, route: Route, record: Record
+    ) -> Answer:
+        """Return the answer to a request that is passed on as it is: nothing is repaired."""
+        answer = await self._upstream.open(
+            route.provider,
+            url,
+            data,
+            relay_headers(record.client),
+            stream=record.is_stream,
+            user_token=record.client.user_token,
+        )
+        self._recorder.answered(record)
+        if is_refusal(answer):
+            said = await refusal_body(answer)
+            estimated = self._learning.estimate_of(client_body, route)
+            raise refusal_from_answer(answer, said, route, estimated_tokens=estimated)
+        return answer
 
     async def _answer(
         self, data: bytes, url: str, client_body: bytes, route: Route, record: Record
@@ -189,6 +216,12 @@ def native_headers(betas: str | None) -> dict[str, str]:
     """Return the headers of a request. betas: its ``anthropic-beta``, None for none."""
     headers = {"anthropic-version": ANTHROPIC_VERSION, CODING_AGENT_HEADER: "true"}
     return headers if betas is None else {**headers, "anthropic-beta": betas}
+
+
+def relay_headers(client: Client) -> dict[str, str]:
+    """Return the headers of a request that is passed on: the client's own version and betas."""
+    headers = {"anthropic-version": client.version or ANTHROPIC_VERSION}
+    return headers if client.betas is None else {**headers, "anthropic-beta": client.betas}
 
 
 def is_no_route(status: int, body: bytes) -> bool:

@@ -18,13 +18,15 @@ EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 class Client:
     """Who asks. request_id: of this request; session_id, agent: as the client names itself, for the log.
 
-    betas: its ``anthropic-beta`` header. user_token: of its user, where a provider answers as that user.
+    betas, version: its ``anthropic-beta`` and ``anthropic-version`` headers. user_token: of its user, where a
+    provider answers as that user.
     """
 
     request_id: str
     session_id: str | None = None
     agent: str | None = None
     betas: str | None = None
+    version: str | None = None
     user_token: Secret | None = None
 
 

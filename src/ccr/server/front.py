@@ -82,8 +82,8 @@ class Front:
         self.last_change_at = time.monotonic()
         try:
             response = await self._handle(request, generation, self._request_id())
-            if self._is_leaving and not response.prepared:  # later would be without telling the client
-                response.force_close()
+            if not response.prepared and (self._is_leaving or request.content.exception() is not None):
+                response.force_close()  # once it is prepared the client would not be told
             return response
         finally:
             generation.end()
@@ -212,6 +212,7 @@ def _client(request: web.BaseRequest, generation: Generation, request_id: str) -
         session_id=_name(request.headers.get("X-Claude-Code-Session-Id")),
         agent=_name(request.headers.get("User-Agent")),
         betas=",".join(request.headers.getall("anthropic-beta", ())) or None,
+        version=_name(request.headers.get("anthropic-version")),
         user_token=Secret(user_token) if user_token is not None else None,
     )
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
 from ccr.config.address import is_loopback
-from ccr.config.api import WORKSPACE, is_messages_url
+from ccr.config.api import WORKSPACE, is_messages_url, is_workspace_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +38,14 @@ _MESSAGES_PATHS: Final = {
 _CATALOG_PREFIX: Final = "system.ai."
 
 
+def is_relayed(provider: Provider) -> bool:
+    """Tell whether a provider is spoken to in the Messages API's format, and is no workspace.
+
+    Then a request goes to its URL as the client wrote it.
+    """
+    return provider.api == "anthropic" and not is_workspace_url(provider.url)
+
+
 def messages_url_of(provider: Provider, model: str) -> str:
     """Return the URL to post a request for ``model`` to, in the Messages API's format.
 
@@ -55,6 +63,8 @@ def url_of(provider: Provider, model: str) -> str:
     was discovered in the gateway is asked there. And a provider given by the URL of its Messages API has
     chat only if it is a workspace.
     """
+    if is_relayed(provider):
+        return ""
     is_discovered = model not in provider.models
     if is_messages_url(provider.url) or (is_discovered and model.lower().startswith(_CATALOG_PREFIX)):
         return _in_workspace(provider.url, model, _CHAT_PATHS)
