@@ -23,6 +23,8 @@ MAX_DEPTH: Final = 64
 _FENCE: Final = re.compile(r"\s*```[a-zA-Z0-9]*[ \t]*\n?(?P<text>.*?)(?:```\s*)?", re.DOTALL)
 _SPACE: Final = re.compile(r"(?:\s+|//[^\n]*|/\*.*?(?:\*/|\Z))*", re.DOTALL)
 _BARE_NAME: Final = re.compile(r"[^\s\"':,{}\[\]]+")
+_NOT_IN_A_NAME: Final = re.compile(r"[:,{}\n]")
+"""In a name that the end of the text cuts off: signs that it was not one, but had lost its quote."""
 _BARE_VALUE: Final = re.compile(r"[^,}\]\n]+")
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _HEX: Final = re.compile(r"[+-]?0[xX][0-9a-fA-F]+")
@@ -145,7 +147,7 @@ class _Reader:
             name = self._name()
             self._space()
             if self._next() != ":":
-                if self._at < len(self._text):
+                if self._at < len(self._text) or _NOT_IN_A_NAME.search(name):
                     raise ValueError("a name without a value")
                 break
             self._at += 1
@@ -177,7 +179,7 @@ class _Reader:
 
     def _name(self) -> str:
         if self._next() in _CLOSING:
-            return self._string()
+            return self._string(is_name=True)
         match = _BARE_NAME.match(self._text, self._at)
         if match is None:
             raise ValueError("no name")
@@ -201,7 +203,7 @@ class _Reader:
         except ValueError:
             return float(word)
 
-    def _string(self) -> str:
+    def _string(self, *, is_name: bool = False) -> str:
         close = _CLOSING[self._next()]
         self._at += 1
         pieces: list[str] = []
@@ -216,7 +218,7 @@ class _Reader:
             self._at = match.end()
             if match[0] == "\\":
                 pieces.append(self._escape())
-            elif self._is_end():
+            elif is_name or self._is_end():
                 return "".join(pieces)
             else:
                 pieces.append(close)

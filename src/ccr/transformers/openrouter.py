@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CLAUDE_FORMAT: Final = "anthropic-claude-v1"
 _EFFORTS: Final = {"max": "xhigh"}
+_WRITTEN_BY_CONVERSION: Final = {"thinking", "output_config"}
 
 
 class OpenRouter(Transformer):
@@ -35,7 +36,7 @@ class OpenRouter(Transformer):
             chat = with_thoughts(chat, _with_details)
         else:
             chat = with_thoughts(cache_control_handled(chat, "strip"), _with_reasoning)
-        if context.thinking is not None or "thinking" in chat or "output_config" in chat:
+        if "reasoning" not in chat and (context.thinking or _WRITTEN_BY_CONVERSION & chat.keys()):
             chat = _with_wish(chat, wish_of(chat, context))
         chat = _without_media_types(image_urls_repaired(chat))
         parameters = parameters_of(self.options)

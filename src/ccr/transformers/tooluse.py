@@ -145,14 +145,15 @@ class ExitStep(ChoiceStep):
         """Return the choice with what is said through the tool as content."""
         delta = choice["delta"]
         calls = delta.get("tool_calls") or []
+        content = delta.get("content")
+        self._has_text = self._has_text or bool(content)
         taken = [(call, self._exit_of(call)) for call in calls]
         text = "".join(self._text(call, said) for call, said in taken if said is not None)
         if choice.get("finish_reason"):
             text += self._ends()
         others = [call for call, said in taken if said is None]
         self._has_others = self._has_others or bool(others)
-        content = delta.get("content")
-        self._has_text = self._has_text or bool(content or text)
+        self._has_text = self._has_text or bool(text)
         if len(others) == len(calls) and not text:
             return [self._finished(choice)]
         made = {key: value for key, value in delta.items() if key != "tool_calls"}
