@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING
 
 from ccr.plugins.node import ClientRequest, HookedResponse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
 
 
 async def pieces(*data: bytes) -> AsyncIterator[bytes]:
@@ -20,6 +23,7 @@ class Upstream:
         self, data: Iterable[bytes] = (), *, end: Exception | None = None, stays: bool = False
     ) -> None:
         self.given = 0
+        self.began = asyncio.Event()
         self.closed = asyncio.Event()
         self._data = data
         self._end = end
@@ -29,6 +33,7 @@ class Upstream:
         try:
             for each in self._data:
                 self.given += len(each)
+                self.began.set()
                 yield each
             if self._stays:
                 await asyncio.Event().wait()

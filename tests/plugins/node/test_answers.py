@@ -3,8 +3,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 
 from ccr.errors import UpstreamError
 from ccr.plugins.errors import PluginError
-from ccr.plugins.node import HookedResponse, NodeHost
 from tests.plugins.chunks import Upstream, asked, everything, pieces
-from tests.plugins.conftest import MakeHost, PluginFile
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from ccr.plugins.node import HookedResponse, NodeHost
+    from tests.plugins.conftest import MakeHost, PluginFile
 
 SSE = {"content-type": "text/event-stream"}
 
@@ -136,8 +140,7 @@ async def test_a_client_that_leaves_before_the_answer_begins(host: NodeHost, plu
     upstream = Upstream([b"{"], stays=True)
     json_headers = {"content-type": "application/json"}
     asking = asyncio.create_task(host.response([one], 200, json_headers, upstream.chunks(), asked()))
-    while not upstream.given:
-        await asyncio.sleep(0)
+    await upstream.began.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
@@ -205,7 +208,8 @@ async def test_a_plugin_cannot_make_a_success_of_a_broken_stream(
 ) -> None:
     file = Path(plugin_file("kind.js"))
     file.write_text(
-        "module.exports = class { name = 'kind'; transformResponseOut(r) { return new Response(new ReadableStream({"
+        "module.exports = class { name = 'kind';"
+        " transformResponseOut(r) { return new Response(new ReadableStream({"
         " async start(c) { try { for await (const d of r.body) c.enqueue(d); } catch { c.enqueue('[DONE]'); }"
         " c.close(); } })); } };"
     )
@@ -232,14 +236,23 @@ async def test_a_slow_upstream_is_not_the_plugins_fault(make_host: MakeHost, plu
     assert await everything(await through(host, other, chunks=slow())) == b'{"a": 1}\n'
 
 
+IN_NODE = (
+    "({status: 200, headers: new Headers(), body: require('stream').Readable.from([Buffer.from('node')])})"
+)
+
+
+def streamed(value: str) -> str:
+    return f"new Response(new ReadableStream({{start(c) {{ c.enqueue({value}); c.close(); }}}}))"
+
+
 BODIES = [
     ("new Response('text')", b"text"),
     ("new Response(null, {status: 204})", b""),
-    ("new Response(new ReadableStream({start(c) { c.enqueue('as text'); c.close(); }}))", b"as text"),
-    ("new Response(new ReadableStream({start(c) { c.enqueue(new Uint16Array([0x4142])); c.close(); }}))", b"BA"),
-    ("new Response(new ReadableStream({start(c) { c.enqueue(new ArrayBuffer(2)); c.close(); }}))", b"\0\0"),
-    ("({status: 200, headers: new Headers(), body: require('stream').Readable.from([Buffer.from('node')])})", b"node"),
-]  # fmt: skip
+    (streamed("'as text'"), b"as text"),
+    (streamed("new Uint16Array([0x4142])"), b"BA"),
+    (streamed("new ArrayBuffer(2)"), b"\0\0"),
+    (IN_NODE, b"node"),
+]
 
 
 @pytest.mark.parametrize(("result", "data"), BODIES)

@@ -8,14 +8,18 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ccr.plugins.errors import PluginError
+from ccr.plugins.log import PluginLog
 from ccr.plugins.node import NodeHost
 from ccr.plugins.node.restarts import Restarts
 from tests.plugins.chunks import Upstream, asked, everything, pieces
-from tests.plugins.conftest import MakeHost, PluginFile
+
+if TYPE_CHECKING:
+    from tests.plugins.conftest import MakeHost, PluginFile
 
 BODY = b'{"messages":[]}'
 
@@ -27,11 +31,15 @@ async def failing(host: NodeHost, plugin_file: PluginFile, hook: str, way: str) 
 
 async def fails(host: NodeHost, instance: int, hook: str) -> PluginError:
     with pytest.raises(PluginError) as caught:
-        if hook in ("transformRequestIn", "auth"):
-            await host.request(instance, BODY, {}, asked())
-        else:
-            await everything(await host.response([instance], 200, {}, pieces(b"1"), asked()))
+        await exchange(host, instance, hook)
     return caught.value
+
+
+async def exchange(host: NodeHost, instance: int, hook: str) -> None:
+    if hook in ("transformRequestIn", "auth"):
+        await host.request(instance, BODY, {}, asked())
+    else:
+        await everything(await host.response([instance], 200, {}, pieces(b"1"), asked()))
 
 
 THROWN = [
@@ -223,7 +231,8 @@ from ccr.plugins.log import PluginLog
 from ccr.plugins.node import ClientRequest, NodeHost
 
 async def main(file, folder):
-    host = NodeHost(command=None, socket_dir=pathlib.Path(folder), log=PluginLog(pathlib.Path(folder, "l"), level=None))
+    folder = pathlib.Path(folder)
+    host = NodeHost(command=None, socket_dir=folder, log=PluginLog(folder / "l", level=None))
     await host.load(file, {})
     instance = await host.instance("failing", {"hook": "transformRequestIn", "way": sys.argv[3]})
     print(host._process.child._process.pid, flush=True)
@@ -267,12 +276,60 @@ def test_when_it_may_start_again() -> None:
 
 async def test_closing_the_host_fails_what_is_under_way(host: NodeHost, plugin_file: PluginFile) -> None:
     one = await failing(host, plugin_file, "transformRequestIn", "never")
+    await host.load(plugin_file("piping.js"), {})
+    piping = await host.instance("piping", {})
+    answer = await host.response([piping], 200, {}, Upstream([b"1"], stays=True).chunks(), asked())
     asking = asyncio.create_task(host.request(one, BODY, {}, asked()))
-    while host._process.child is None or host._process.child.last_entered != (
-        "failing",
-        "transformRequestIn",
-    ):
-        await asyncio.sleep(0)
+    assert await answer.next() == b"1"
     await host.close()
-    with pytest.raises(PluginError, match="the Node process of the plugins ended"):
-        await asking
+    for under_way in (answer.next(), asking):
+        with pytest.raises(PluginError, match="the Node process of the plugins ended"):
+            await under_way
+    await answer.close()
+
+
+async def test_a_child_that_hangs_up_is_reported_as_it_is(
+    host: NodeHost, plugin_file: PluginFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccr.plugins.node.calls.ENDING_S", 0.05)
+    one = await failing(host, plugin_file, "none", "none")
+    child = host._process.child
+    assert child is not None
+    child.socket.unlink()
+    error = await fails(host, one, "transformRequestIn")
+    assert (
+        error.reason
+        == "the Node process of the plugins closed the connection; it last ran constructor of failing"
+    )
+
+
+async def test_a_child_that_is_never_ready_is_given_up(
+    tmp_path: Path, plugin_file: PluginFile, log_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccr.plugins.node.child.START_S", 0.1)
+    program = tmp_path / "node"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o700)
+    host = NodeHost(command=str(program), socket_dir=tmp_path / "run", log=PluginLog(log_file, level="info"))
+    with pytest.raises(PluginError, match=r"cannot be started: it was not ready within 0\.1 s"):
+        await host.load(plugin_file("plain.js"), {})
+    await host.close()
+
+
+async def test_starting_can_be_given_up(
+    tmp_path: Path, plugin_file: PluginFile, log_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    program = tmp_path / "node"
+    program.write_text(f"#!/bin/sh\necho $$ > {started}\nexec sleep 60\n")
+    program.chmod(0o700)
+    host = NodeHost(command=str(program), socket_dir=tmp_path / "run", log=PluginLog(log_file, level="info"))
+    loading = asyncio.create_task(host.load(plugin_file("plain.js"), {}))
+    pid = int(await asyncio.to_thread(started.read_text))
+    loading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loading
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    await host.close()

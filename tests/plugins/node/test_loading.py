@@ -4,6 +4,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,7 +12,9 @@ from ccr.plugins.errors import PluginError
 from ccr.plugins.log import PluginLog
 from ccr.plugins.node import NodeHost
 from tests.plugins.chunks import asked
-from tests.plugins.conftest import MakeHost, PluginFile
+
+if TYPE_CHECKING:
+    from tests.plugins.conftest import MakeHost, PluginFile
 
 NAMES = [
     ("databricks.js", "databricks-custom"),

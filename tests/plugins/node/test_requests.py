@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -9,7 +9,9 @@ from ccr.config.model import Provider, Secret, Step
 from ccr.plugins.errors import PluginError
 from ccr.plugins.node import ClientRequest, NodeHost, provider_for_plugins
 from tests.plugins.chunks import asked, everything, pieces
-from tests.plugins.conftest import MakeHost, PluginFile
+
+if TYPE_CHECKING:
+    from tests.plugins.conftest import MakeHost, PluginFile
 
 PROVIDER = provider_for_plugins(
     Provider(
@@ -133,9 +135,17 @@ async def test_auth_follows_the_request_hook(host: NodeHost, plugin_file: Plugin
 RESULTS = [
     ("request", {}, (None, {}, None, ())),
     ("{body: request}", {}, (None, {}, None, ())),
-    ("{body: {a: 1}, config: {url: new URL('https://x.example/a?b=c')}}", {"a": 1}, ("https://x.example/a?b=c", {}, None, ())),
+    (
+        "{body: {a: 1}, config: {url: new URL('https://x.example/a?b=c')}}",
+        {"a": 1},
+        ("https://x.example/a?b=c", {}, None, ()),
+    ),
     ("{body: request, config: {url: 'https://x.example/'}}", {}, ("https://x.example/", {}, None, ())),
-    ("{config: {headers: {a: 1, b: undefined, c: null}}}", {}, (None, {"a": "1", "b": None, "c": None}, None, ())),
+    (
+        "{config: {headers: {a: 1, b: undefined, c: null}}}",
+        {},
+        (None, {"a": "1", "b": None, "c": None}, None, ()),
+    ),
     ("{body: request, config: {headers: new Headers({A: 'x'})}}", {}, (None, {"a": "x"}, None, ())),
     ("{body: request, config: {TIMEOUT: 1500}}", {}, (None, {}, 1.5, ())),
     (
@@ -143,7 +153,7 @@ RESULTS = [
         {},
         (None, {}, None, ("plugin_signal_ignored", "plugin_https_proxy_ignored")),
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("result", "sent", "rest"), RESULTS)

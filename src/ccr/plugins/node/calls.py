@@ -103,7 +103,8 @@ class Call:
                 await self._child.ended.wait()
             reason = self._child.reason
         except TimeoutError:
-            reason = "closed the connection"
+            reason = "cannot be reached"
+            self._child.kill(reason)  # the next call starts another
         plugin, hook = self._child.last_entered or (self._plugin, self._hook)
         where = "" if (plugin, hook) == (self._plugin, self._hook) else f"; it last ran {hook} of {plugin}"
         reason = f"the Node process of the plugins {reason}{where}"

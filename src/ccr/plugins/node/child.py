@@ -117,7 +117,7 @@ class Child:
             async with asyncio.timeout(START_S):
                 await asyncio.shield(self._ready)
         except TimeoutError:
-            self._kill(f"it was not ready within {START_S:.0f} s")
+            self.kill(f"it was not ready within {START_S:g} s")
             await self.close()
             raise ChildError(self.reason) from None
         except BaseException:
@@ -143,7 +143,7 @@ class Child:
                 async with asyncio.timeout(END_S):
                     await self.ended.wait()
             except TimeoutError:
-                self._kill("it was ended")
+                self.kill("it was ended")
                 await self.ended.wait()
         for task in self._tasks:
             task.cancel()
@@ -154,7 +154,8 @@ class Child:
             os.close(self._lifeline)
             self._lifeline = -1
 
-    def _kill(self, reason: str) -> None:
+    def kill(self, reason: str) -> None:
+        """End the process at once; ``ended`` follows. reason: unless there is one already."""
         self.reason = self.reason or reason
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
@@ -184,7 +185,7 @@ class Child:
                 async with asyncio.timeout(self._hang_s):
                     await _ping(self.socket)
             except TimeoutError:
-                self._kill(f"did nothing for {self._hang_s:g} s and was killed")
+                self.kill(f"did nothing for {self._hang_s:g} s and was killed")
                 return
             except FrameError:
                 continue  # it is ending; the calls see that themselves
