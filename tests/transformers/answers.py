@@ -1,4 +1,4 @@
-"""Answers for the built-in transformers: made, cut at any place, sent through a step, and read by the client."""
+"""Answers for the built-in transformers: made, cut at any place, sent through a step, read by the client."""
 
 from __future__ import annotations
 

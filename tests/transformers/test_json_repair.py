@@ -81,6 +81,7 @@ def test_repaired(text: str, expected: object) -> None:
         '{"a": [1}]',
         "{{}: 1}",
         '{"a": {]}',
+        '{"a": ]}',
         '{"a": 1e999',
         '{"a": "x", y"}',
         "[" * 100_000,

@@ -171,6 +171,11 @@ def test_the_text_is_streamed_while_it_is_written() -> None:
             "tool_calls",
         ),
         ([chunk({"tool_calls": [1]}, "tool_calls")], "", "tool_calls"),
+        (
+            [chunk({"tool_calls": [1, *call(0, exits("x"), name=EXIT_TOOL)["tool_calls"]]}, "stop")],
+            "x",
+            "stop",
+        ),
     ],
 )
 def test_streams(chunks: list[Json], content: str, finish_reason: str) -> None:

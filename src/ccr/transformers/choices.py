@@ -21,7 +21,7 @@ class ChoiceStep:
 
     def choice(self, choice: Choice) -> list[Choice]:
         """Return what stands in its place, in order: none, one or several; the same one for no change."""
-        return [choice]
+        raise NotImplementedError
 
     def end(self) -> list[Choice]:
         """Return what is still to be passed on when the stream has ended well."""
