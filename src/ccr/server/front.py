@@ -12,9 +12,10 @@ from aiohttp import web
 
 from ccr.config.model import Secret
 from ccr.errors import ApiError
-from ccr.gateway.replies import Client, Reply
+from ccr.gateway.replies import EVENT_STREAM, Client, Reply
 from ccr.server.body import body_of
 from ccr.server.dialects import error_body, error_event, error_headers
+from ccr.server.early import Early
 from ccr.server.health import health_body
 from ccr.server.routes import ROUTES
 from ccr.server.targets import dialect_of, model_of, query_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ccr.server.live import Live
     from ccr.server.routes import Served
 
+EVENTS: Final = {"content-type": EVENT_STREAM, "cache-control": "no-cache"}
 ROOT_TEXT: Final = b"ccr is running.\n"
 MAX_NAME_CHARS: Final = 128
 EXPLAIN_HEADER: Final = "x-ccr-explain"
@@ -94,40 +96,55 @@ class Front:
         self, request: web.BaseRequest, generation: Generation, request_id: str
     ) -> web.StreamResponse:
         dialect: Dialect = "anthropic"
+        early = Early(request, lambda: self._begun(EVENTS, request_id))
         try:
             path = self._guard.path_of(request.raw_path)
             served = ROUTES[path]
             dialect = served.dialect or dialect_of(request.headers)
             self._guard.check(request.method, path, request.headers)
-            reply = await self._reply(served, request, generation, request_id)
-            if isinstance(reply, Reply):
+            reply = await self._reply(served, request, generation, early, request_id)
+            begun = await early.end()
+            if not isinstance(reply, Reply):
+                return await self._stream(request, reply, request_id, dialect, begun)
+            if begun is None:
                 return _response(reply.status, reply.body, reply.headers, request_id)
-            return await self._stream(request, reply, request_id, dialect)
+            if reply.headers["content-type"] != EVENT_STREAM:
+                raise ApiError(502, "the provider answered with no stream although one was asked for")
+            return await _ended(begun, reply.body)
         except ApiError as error:
-            return self._refused(error, dialect, request_id)
+            return await self._failed(error, dialect, request_id, early)
         except asyncio.CancelledError:
             if not self._is_cut:
                 raise  # the client left
-            return self._refused(_stopping(), dialect, request_id)
+            return await self._failed(_stopping(), dialect, request_id, early)
         except ConnectionError:
             raise  # the client left while it was being answered
         except Exception:  # noqa: BLE001 - a fault of ours must be answered, whatever it is
             self._log.exception("unexpected error", extra={"fields": {"request_id": request_id}})
-            return self._refused(_unexpected(request_id), dialect, request_id)
+            return await self._failed(_unexpected(request_id), dialect, request_id, early)
+        finally:
+            early.stop()
 
     async def _reply(
-        self, served: Served, request: web.BaseRequest, generation: Generation, request_id: str
+        self,
+        served: Served,
+        request: web.BaseRequest,
+        generation: Generation,
+        early: Early,
+        request_id: str,
     ) -> Reply | StreamReply:
         gateway = generation.gateway
         match served.action:
             case "messages":
                 body = await body_of(request)
+                early.watch(body, "anthropic")
                 asked = gateway.explaining if _is_explanation_asked(request) else gateway
                 return await asked.messages(body, _client(request, generation, request_id))
             case "count_tokens":
                 return gateway.count_tokens(await body_of(request))
             case "chat_completions":
                 body = await body_of(request)
+                early.watch(body, "openai")
                 asked = gateway.explaining if _is_explanation_asked(request) else gateway
                 return await asked.chat_completions(body, _client(request, generation, request_id))
             case "models":
@@ -141,6 +158,15 @@ class Front:
                 return Reply(200, ROOT_TEXT, {"content-type": "text/plain; charset=utf-8"})
             case "health":
                 return Reply(200, health_body(request.raw_path, self._key, self._instance))
+
+    async def _failed(
+        self, error: ApiError, dialect: Dialect, request_id: str, early: Early
+    ) -> web.StreamResponse:
+        """Answer with an error: by its status, or as the last event where the answer has begun."""
+        begun = await early.end()
+        if begun is None:
+            return self._refused(error, dialect, request_id)
+        return await _ended(begun, error_event(error, dialect, request_id))
 
     def _refused(self, error: ApiError, dialect: Dialect, request_id: str) -> web.Response:
         self._log.debug(
@@ -156,14 +182,21 @@ class Front:
     # -- streams ---------------------------------------------------------------------------------------
 
     async def _stream(
-        self, request: web.BaseRequest, reply: StreamReply, request_id: str, dialect: Dialect
+        self,
+        request: web.BaseRequest,
+        reply: StreamReply,
+        request_id: str,
+        dialect: Dialect,
+        begun: web.StreamResponse | None,
     ) -> web.StreamResponse:
-        """Write a stream to its end; whatever happens, the reply is closed, and with it the upstream."""
-        response = EventStream(headers=_headers(reply.headers, request_id))
-        if self._is_leaving:
-            response.force_close()
+        """Write a stream to its end; whatever happens, the reply is closed, and with it the upstream.
+
+        begun: the response, where it has begun early.
+        """
+        response = begun or self._begun(reply.headers, request_id)
         try:
-            await response.prepare(request)
+            if begun is None:
+                await response.prepare(request)
             while data := await reply.next():
                 await response.write(data)
         except ApiError as error:
@@ -180,6 +213,12 @@ class Front:
         finally:
             reply.close()
         await response.write_eof()
+        return response
+
+    def _begun(self, headers: Mapping[str, str], request_id: str) -> web.StreamResponse:
+        response = EventStream(headers=_headers(headers, request_id))
+        if self._is_leaving:
+            response.force_close()
         return response
 
     @property
@@ -215,6 +254,13 @@ def _client(request: web.BaseRequest, generation: Generation, request_id: str) -
         version=_name(request.headers.get("anthropic-version")),
         user_token=Secret(user_token) if user_token is not None else None,
     )
+
+
+async def _ended(response: web.StreamResponse, data: bytes) -> web.StreamResponse:
+    """End a stream with these events."""
+    await response.write(data)
+    await response.write_eof()
+    return response
 
 
 def _response(status: int, body: bytes, headers: Mapping[str, str], request_id: str) -> web.Response:
