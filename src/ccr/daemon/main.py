@@ -232,7 +232,13 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _harden() -> None:
-    """Files of this process are its owner's alone, and a crash leaves no image of the keys in memory."""
+    """Files of this process are its owner's alone, and a crash leaves no image of the keys in memory.
+
+    It also takes as many file descriptors as it may have: each request needs two.
+    """
     os.umask(0o077)
+    with contextlib.suppress(ValueError, OSError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with contextlib.suppress(ValueError, OSError):  # a system that forbids to lower the limit
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -23,6 +23,7 @@ from ccr.server.live import Live
 from ccr.server.reload import Reloader
 from ccr.server.routes import ROUTES
 from ccr.server.sign_ins import SignIns
+from ccr.server.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import logging
@@ -51,6 +52,7 @@ class App:
     server: Server
     front: Front
     live: Live
+    watchdog: Watchdog
 
     @property
     def gateway(self) -> Gateway:
@@ -99,8 +101,18 @@ def make_app(
     guard = Guard(
         Hosts.of(config.host, ports), asked, {path: served.endpoint for path, served in ROUTES.items()}
     )
-    front = Front(guard, live, key=key, instance=instance, log=log)
-    return App(Server(front.handle, log=log), front, live)
+    watchdog = Watchdog(log)
+
+    def about() -> dict[str, object]:
+        return {
+            "connections": len(server.connections),
+            "loop_stalls": watchdog.stalls,
+            "longest_stall_s": watchdog.longest_s,
+        }
+
+    front = Front(guard, live, key=key, instance=instance, log=log, about=about)
+    server = Server(front.handle, log=log)
+    return App(server, front, live, watchdog)
 
 
 def credentials_from(
@@ -152,29 +164,43 @@ async def serve(
     except BaseException:
         await plugins.close()
         raise
-    departure = departure or Departure()
     runner = web.ServerRunner(app.server, shutdown_timeout=CUT_S)
     try:
         await runner.setup()
-        reloader = Reloader(app.live, source) if source is not None else None
-        with _signals(reloader) as stop:
-            sites = [web.SockSite(runner, sock, backlog=BACKLOG) for sock in sockets]
-            for site in sites:
-                await site.start()
-            on_ready()
-            async with _beside(app.upstream.sign_in(), *([reloader.run()] if reloader is not None else [])):
-                await _first(stop, departure.asked)
-            is_followed = not stop.is_set()
-            fields = {"running": app.front.running_count, "followed": is_followed}
-            log.info("stopping", extra={"fields": fields})
-            for site in sites:
-                await site.stop()
-            departure.is_deaf.set()
-            stop.clear()
-            await drain(app.server, app.front, stop, drain_s, idle_s=IDLE_S if is_followed else 0)
+        async with app.watchdog.watching():
+            await _run(app, runner, sockets, on_ready, drain_s, source, departure or Departure(), log)
     finally:
         await runner.cleanup()
         await app.close()
+
+
+async def _run(
+    app: App,
+    runner: web.ServerRunner,
+    sockets: list[socket.socket],
+    on_ready: Callable[[], None],
+    drain_s: float,
+    source: Source | None,
+    departure: Departure,
+    log: logging.Logger,
+) -> None:
+    """Accept connections until stopped or followed, then finish what is running."""
+    asyncio.get_running_loop().set_exception_handler(app.server.throttle.loop_error)
+    reloader = Reloader(app.live, source) if source is not None else None
+    with _signals(reloader) as stop:
+        sites = [web.SockSite(runner, sock, backlog=BACKLOG) for sock in sockets]
+        for site in sites:
+            await site.start()
+        on_ready()
+        async with _beside(app.upstream.sign_in(), *([reloader.run()] if reloader is not None else [])):
+            await _first(stop, departure.asked)
+        is_followed = not stop.is_set()
+        log.info("stopping", extra={"fields": {"running": app.front.running_count, "followed": is_followed}})
+        for site in sites:
+            await site.stop()
+        departure.is_deaf.set()
+        stop.clear()
+        await drain(app.server, app.front, stop, drain_s, idle_s=IDLE_S if is_followed else 0)
 
 
 async def _first(*events: asyncio.Event) -> None:

@@ -1,13 +1,20 @@
-"""aiohttp's server with what it lacks: a deadline for a connection's first request, errors in our shape."""
+"""aiohttp's server with what it lacks: deadlines, a limit of connections, errors in our shape.
+
+A connection has to begin its first request in time, and a client has to read what it is sent. What is
+malformed in the middle of a body is known as soon as it arrives.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
+from aiohttp.web_protocol import _ErrInfo
 
 from ccr.errors import ApiError, RequestError
+from ccr.server.capacity import connection_limit, full_answer
 from ccr.server.dialects import error_body
+from ccr.server.throttle import Throttle
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,12 +27,53 @@ FIRST_REQUEST_S: Final = 10.0
 LINGER_S: Final = 2.0
 """How long the rest of a refused body is read, so that the client gets to read the refusal."""
 READ_BYTES: Final = 256 * 1024
+STALLED_S: Final = 300.0
+"""A client that has stopped reading for so long is left, and with it the provider's answer."""
 
 
 class Connection(web.RequestHandler):
     """One connection of a client."""
 
-    __slots__ = ()
+    __slots__ = ("_stalled",)
+
+    def __init__(self, manager: web.Server, **settings: Any) -> None:
+        self._stalled: asyncio.TimerHandle | None = None
+        super().__init__(manager, **settings)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; whoever waits for a body learns at once that it is malformed (aiohttp does not say)."""
+        super().data_received(data)
+        if self._current_request is None or not self._messages:
+            return
+        content = self._current_request.content
+        if isinstance(self._messages[-1][0], _ErrInfo) and not content.is_eof():
+            content.set_exception(web.RequestPayloadError("malformed"))
+            content.feed_eof()
+
+    def pause_writing(self) -> None:
+        """Note that the client does not read."""
+        super().pause_writing()
+        self._stalled = self._loop.call_later(STALLED_S, self._leave_stalled)
+
+    def resume_writing(self) -> None:
+        """Note that it reads again."""
+        super().resume_writing()
+        self._forget_stalled()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the connection."""
+        self._forget_stalled()
+        super().connection_lost(exc)
+
+    def _leave_stalled(self) -> None:
+        self.logger.info("a client reads nothing any more", extra={"fields": {"seconds": STALLED_S}})
+        if self.transport is not None:
+            self.transport.abort()  # closing would wait until the client has read the rest
+
+    def _forget_stalled(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def close(self) -> None:
         """Take no further request, and end at once when none is running (aiohttp would leave it open)."""
@@ -68,6 +116,8 @@ class Server(web.Server):
         super().__init__(handler, request_factory=self._request, handler_cancellation=True)
         self._log = log
         self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+        self._limit = connection_limit()
+        self.throttle = Throttle(log, self._loop.time)
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol for a new connection."""
@@ -76,7 +126,7 @@ class Server(web.Server):
             loop=self._loop,
             keepalive_timeout=KEEP_ALIVE_S,
             logger=self._log,
-            access_log=None,  # type: ignore[arg-type] # aiohttp takes None, its annotation does not say so
+            access_log=None,
             lingering_time=LINGER_S,
             read_bufsize=READ_BYTES,
             auto_decompress=False,
@@ -85,6 +135,11 @@ class Server(web.Server):
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Start the deadline of a new connection."""
         super().connection_made(handler, transport)
+        if len(self.connections) > self._limit:
+            self.throttle.warn("a connection too many was refused", {"limit": self._limit})
+            transport.write(full_answer())
+            handler.force_close()
+            return
         self._silent[handler] = self._loop.call_later(FIRST_REQUEST_S, handler.force_close)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:

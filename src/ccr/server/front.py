@@ -51,6 +51,7 @@ class Front:
 
     live: the configuration that answers. instance, key: for the proof of ``/health``. The token of the
     client's user, which the front of a Databricks App adds, is not even read where no provider asks for it.
+    about: what ``/status`` says of the process.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Front:
         instance: str,
         log: logging.Logger,
         request_id: Callable[[], str] = new_request_id,
+        about: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
         self._guard = guard
         self._live = live
@@ -69,6 +71,7 @@ class Front:
         self._instance = instance
         self._log = log
         self._request_id = request_id
+        self._about = about
         self._running: set[asyncio.Task[object]] = set()
         self._is_cut = False
         self._is_leaving = False
@@ -152,7 +155,7 @@ class Front:
             case "model":
                 return gateway.model(dialect_of(request.headers), model_of(request.raw_path))
             case "status":
-                values = {**gateway.status(), "configuration": self._live.report()}
+                values = {**gateway.status(), "configuration": self._live.report(), "process": self._about()}
                 return Reply(200, msgspec.json.encode(values))
             case "root":
                 return Reply(200, ROOT_TEXT, {"content-type": "text/plain; charset=utf-8"})
