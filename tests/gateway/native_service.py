@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ccr.config.model import Provider, Secret
+from ccr.config.model import Network, Provider, Secret
 from tests.server.raw_client import Answered, ask, request
 from tests.server.service import MODEL, UPSTREAM_KEY, Service, config_for, message_body
 
@@ -26,7 +26,14 @@ def native_config(
     **changes: Any,
 ) -> Config:
     """Return the configuration of one provider, asked at ``path``."""
-    provider = Provider(name="databricks", url=base_url + path, api_key=Secret(token), models=models, api=api)
+    provider = Provider(
+        name="databricks",
+        url=base_url + path,
+        api_key=Secret(token),
+        models=models,
+        api=api,
+        network=Network(retries=0),
+    )
     return config_for(base_url, models=models, providers=(provider,), **changes)
 
 

@@ -73,6 +73,8 @@ def test_a_success_is_counted_and_logged_once() -> None:
         "active": 0,
         "requests": {"ok": 1},
         "statuses": {"200": 1},
+        "retries": 0,
+        "fallbacks": 0,
         "rules": {"a": 1, "b": 1},
         "routes": {
             "p,m": {

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from ccr.config.model import Config, Provider, Router, Secret, Step
+from ccr.config.model import Config, Network, Provider, Router, Secret, Step
 from ccr.server.app import App, credentials_from, make_app
 
 if TYPE_CHECKING:
     from ccr.gateway.patience import Patience
+    from ccr.plugins.loading import Plugins
 
 KEY = "local-key-0123456789abcdefghij"
 MODEL = "databricks-claude-sonnet-4-5"
@@ -48,13 +49,19 @@ class Service:
 
 
 def config_for(
-    base_url: str, *, token: str = UPSTREAM_KEY, models: tuple[str, ...] = (MODEL,), **changes: Any
+    base_url: str,
+    *,
+    token: str = UPSTREAM_KEY,
+    models: tuple[str, ...] = (MODEL,),
+    network: Network | None = None,
+    **changes: Any,
 ) -> Config:
     provider = Provider(
         name="databricks",
         url=f"{base_url}/serving-endpoints/{models[0]}/invocations",
         api_key=Secret(token),
         models=models,
+        network=network or Network(retries=0),
         steps=(Step(name="OpenAI"), Step(name="databricks-custom")),
     )
     defaults: dict[str, Any] = {
@@ -82,6 +89,7 @@ async def running(
     key: str = KEY,
     instance: str = "instance-1",
     environ: Mapping[str, str] | None = None,
+    plugins: Plugins | None = None,
 ) -> AsyncIterator[Service]:
     """Run a service. environ: where it looks for identities; None: providers have keys of their own."""
     sock = socket.create_server(("127.0.0.1", 0))
@@ -97,6 +105,7 @@ async def running(
         log=log,
         credentials=None if environ is None else credentials_from(config, environ, log),
         patience=patience,
+        plugins=plugins,
     )
     runner = web.ServerRunner(app.server, shutdown_timeout=0.2)
     await runner.setup()

@@ -57,7 +57,7 @@ class ChatLine:
         answer = await self._sending.send(route, conversion.chat, record, request)
         if request.stream and answer.content_type != JSON_TYPE:
             return self._message_stream(answer, request, conversion, route, record)
-        data = await whole_body(answer, record, idle_s=self._patience.idle_s)
+        data = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)
         if request.stream:
             return self._burst(data, request, conversion, route, record)
         if answer.content_type == STREAM_TYPE:
@@ -88,7 +88,7 @@ class ChatLine:
         return MessageReply(
             answer,
             self._stream(request, conversion, route),
-            patience=self._patience,
+            patience=self._patience_with(route),
             clock=self._clock,
             on_end=self._ends.of(record, route, self._learning.sample(request, route)),
         )
@@ -118,6 +118,9 @@ class ChatLine:
             thinking="thinking" in conversion.chat,
             provider=route.provider.name,
         )
+
+    def _patience_with(self, route: Route) -> Patience:
+        return self._patience.with_provider(route.provider.network.timeouts)
 
     def _end(self, record: Record, reply: Reply) -> None:
         record.sent_bytes = len(reply.body)

@@ -46,11 +46,12 @@ class ChatReply:
 
     async def next(self) -> bytes:
         """Return what the upstream sent, b"" at the end. Raises ApiError when it breaks off."""
+        limit_s = self._patience.idle_s if self.received_bytes else self._patience.whole_s
         try:
-            data = await self.answer.next(self._patience.idle_s)
+            data = await self.answer.next(limit_s)
         except TimeoutError:
             self.error = UpstreamError(
-                504, f"{self._provider} sent nothing for {self._patience.idle_s:.0f} s; the answer is cut"
+                504, f"{self._provider} sent nothing for {limit_s:.0f} s; the answer is cut"
             )
         except ApiError as error:
             self.error = error

@@ -47,7 +47,7 @@ class CompletionsLine:
         answer = await self._sending.send(route, chat, record, None)
         if answer.content_type == STREAM_TYPE:
             return self._stream(answer, route, record)
-        data = await whole_body(answer, record, idle_s=self._patience.idle_s)
+        data = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)
         try:
             completion = decode_completion(data)
         except ProtocolError as error:
@@ -62,6 +62,9 @@ class CompletionsLine:
         self._recorder.end(record)
         return Reply(200, data)
 
+    def _patience_with(self, route: Route) -> Patience:
+        return self._patience.with_provider(route.provider.network.timeouts)
+
     def _stream(self, answer: Incoming, route: Route, record: Record) -> ChatReply:
         def on_end(reply: ChatReply) -> None:
             record.sent_bytes = record.upstream_bytes = reply.received_bytes
@@ -75,4 +78,6 @@ class CompletionsLine:
                 answer.close()
                 self._recorder.end(record, reply.error or asyncio.CancelledError())
 
-        return ChatReply(answer, provider=route.provider.name, patience=self._patience, on_end=on_end)
+        return ChatReply(
+            answer, provider=route.provider.name, patience=self._patience_with(route), on_end=on_end
+        )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ccr.gateway.replies import Client
     from ccr.gateway.routes import Found, Route
     from ccr.upstream.client import Upstream
+    from ccr.upstream.retry import Effort
 
 _QUERY_SECRET: Final = re.compile(r"(?P<name>[^&=]*(?:key|token|secret|sig)[^&=]*)=[^&]*", re.IGNORECASE)
 
@@ -62,6 +63,8 @@ class _UpstreamInMind:
         *,
         stream: bool,
         user_token: Secret | None = None,  # noqa: ARG002 - the upstream's signature
+        model: str = "",  # noqa: ARG002 - the same
+        effort: Effort | None = None,  # noqa: ARG002 - the same
     ) -> NoReturn:
         """Note the request and break off."""
         is_signed = provider.api_key is not None or provider.sign_in is not None
@@ -69,6 +72,10 @@ class _UpstreamInMind:
         written = request_headers(headers or {}, key, stream=stream, key_header=provider.key_header)
         self.sent = Sent(_without_secrets(url), {name: _shown(name, written[name]) for name in written}, body)
         raise _NothingIsSent
+
+    def load(self, provider: Provider) -> float:  # noqa: ARG002 - the upstream's signature
+        """Return that there is nothing to do: the session alone decides between equals."""
+        return 0.0
 
 
 class Explaining:

@@ -67,11 +67,12 @@ class Gateway:
         self._learning = lasting.learning
         parts = Parts(
             choosing=Choosing(config, routes, lasting, logger, clock=clock, javascript=javascript),
+            routes=routes,
             upstream=upstream,
             recorder=self._recorder,
             lasting=lasting,
             payloads=payloads or Payloads(logger=logger),
-            patience=patience or Patience(),
+            patience=patience or Patience(first_byte_s=config.api_timeout_s),
             logger=logger,
             message_id=message_id,
             clock=clock,
@@ -119,5 +120,6 @@ class Gateway:
         return {
             **self.metrics.snapshot(),
             "repairs": self.repairing.snapshot(),
+            "upstream": self._upstream.snapshot(),
             "identities": self._upstream.identities(),
         }

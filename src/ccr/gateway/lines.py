@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ccr.gateway.chat_line import ChatLine
 from ccr.gateway.choosing import untagged
 from ccr.gateway.completions_line import CompletionsLine
+from ccr.gateway.fallback import first_answer, routes_to_try
 from ccr.gateway.native import Native, request_of
 from ccr.gateway.sending import Sending
 from ccr.gateway.transforming import Transforming
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from ccr.gateway.payload import Payloads
     from ccr.gateway.record import Record, Recorder
     from ccr.gateway.replies import Reply, StreamReply
+    from ccr.gateway.routes import Found, Route, Routes
+    from ccr.protocol.anthropic import MessagesRequest
+    from ccr.protocol.native_request import NativeRequest
     from ccr.upstream.client import Upstream
 
 
@@ -34,6 +38,7 @@ class Parts:
     """What the lines are made of. message_id: makes the ids of messages. clock: monotonic seconds."""
 
     choosing: Choosing
+    routes: Routes
     upstream: Upstream
     recorder: Recorder
     lasting: Lasting
@@ -88,22 +93,41 @@ class Lines:
 
     async def messages(self, body: bytes, record: Record) -> Reply | StreamReply:
         """Answer a Messages request. Raises ApiError."""
-        chosen = None
+        native: NativeRequest | None = None
+        request: MessagesRequest | None = None
         if self._native.is_anywhere:
             native = request_of(body)
-            chosen = await self._choosing.find(NativeView(native), body, record)
-            native = untagged(native, *chosen, native_without_tag)
-            reply = await self._native.messages(native, body, chosen[0].route, record)
-            if reply is not None:
-                return reply
-        request = decode_messages_request(body)
-        found, facts = chosen or await self._choosing.find(MessagesView(request), body, record)
-        request = untagged(request, found, facts, messages_without_tag)
-        return await self._chat.messages(request, found.route, record)
+            found, facts = await self._choosing.find(NativeView(native), body, record)
+            native = untagged(native, found, facts, native_without_tag)
+        else:
+            request = decode_messages_request(body)
+            found, facts = await self._choosing.find(MessagesView(request), body, record)
+            request = untagged(request, found, facts, messages_without_tag)
+
+        async def ask(route: Route) -> Reply | StreamReply:
+            nonlocal request
+            if native is not None:
+                reply = await self._native.messages(native, body, route, record)
+                if reply is not None:
+                    return reply
+            if request is None:
+                request = untagged(decode_messages_request(body), found, facts, messages_without_tag)
+            return await self._chat.messages(request, route, record)
+
+        return await first_answer(self._routes_to_try(found, record), record, ask)
 
     async def chat_completions(self, body: bytes, record: Record) -> Reply | StreamReply:
         """Answer a chat request. Raises ApiError."""
         chat = decode_chat_request(body)
         found, facts = await self._choosing.find(ChatView(chat, body), body, record)
         chat = untagged(chat, found, facts, chat_without_tag)
-        return await self._completions.completions(chat, found.route, record)
+
+        async def ask(route: Route) -> Reply | StreamReply:
+            return await self._completions.completions(chat.copy(), route, record)
+
+        return await first_answer(self._routes_to_try(found, record), record, ask)
+
+    def _routes_to_try(self, found: Found, record: Record) -> tuple[Route, ...]:
+        pool = self._parts.routes.pool_of(found.route)
+        session = record.client.session_id or ""
+        return routes_to_try(found, pool, load=self._parts.upstream.load, session=session)

@@ -107,7 +107,7 @@ class MessageReply:
             return self.stream.keep_alive()
         return self.stream.fail(
             UpstreamError(
-                504, f"the upstream sent nothing for {self._patience.idle_s:.0f} s; the answer is cut"
+                504, f"the upstream sent nothing for {self._silence.limit_s:.0f} s; the answer is cut"
             )
         )
 

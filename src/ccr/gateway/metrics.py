@@ -18,6 +18,8 @@ class Metrics:
         self._statuses: Counter[int] = Counter()
         self._rules: Counter[str] = Counter()
         self._routes: dict[str, Counter[str]] = {}
+        self._retries = 0
+        self._fallbacks = 0
 
     def begin(self) -> None:
         """Count a request that begins."""
@@ -29,6 +31,8 @@ class Metrics:
         self._outcomes[record.outcome] += 1
         self._statuses[record.status] += 1
         self._rules.update(record.rules)
+        self._retries += record.effort.retries
+        self._fallbacks += record.is_fallback
         if record.provider:
             counts = self._routes.setdefault(f"{record.provider},{record.upstream_model}", Counter())
             counts["requests"] += 1
@@ -46,5 +50,7 @@ class Metrics:
             "requests": dict(self._outcomes),
             "statuses": {str(status): count for status, count in self._statuses.items()},
             "rules": dict(self._rules),
+            "retries": self._retries,
+            "fallbacks": self._fallbacks,
             "routes": {route: dict(counts) for route, counts in self._routes.items()},
         }

@@ -151,6 +151,8 @@ class Native:
                     native_headers(attempt.request.betas),
                     stream=record.is_stream,
                     user_token=record.client.user_token,
+                    model=route.model,
+                    effort=record.effort,
                 )
                 self._recorder.answered(record)
                 if not is_refusal(answer):
@@ -170,7 +172,7 @@ class Native:
         return MessageReply(
             answer,
             NativeTap(model=record.model, provider=record.provider),
-            patience=self._patience,
+            patience=self._patience_with(route),
             clock=self._clock,
             on_end=self._ends.of(record, route, self._learning.sample_of(body, route)),
         )
@@ -179,7 +181,7 @@ class Native:
         if answer.content_type == STREAM_TYPE:
             answer.close()
             raise _other_form("a stream although none was asked for", record)
-        data = await whole_body(answer, record, idle_s=self._patience.idle_s)
+        data = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)
         message = tap_message(data, model=record.model, provider=record.provider)
         if record.is_stream:
             raise _other_form("a whole message although a stream was asked for", record)
@@ -190,6 +192,9 @@ class Native:
         self._learning.learn(route, self._learning.sample_of(body, route), message.usage)
         self._recorder.end(record)
         return Reply(200, message.body)
+
+    def _patience_with(self, route: Route) -> Patience:
+        return self._patience.with_provider(route.provider.network.timeouts)
 
     def _remember(self, route: Route, url: str, status: int, said: bytes) -> None:
         provider = route.provider.name

@@ -7,8 +7,11 @@ pings go out early.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ccr.config.model import Timeouts
 
 Word = Literal["ping", "keep_alive", "give_up"]
 
@@ -17,26 +20,44 @@ Word = Literal["ping", "keep_alive", "give_up"]
 class Patience:
     """Seconds. idle_s: an upstream that sends nothing for so long has failed.
 
+    first_byte_s: how long it may be silent before the first byte of its answer's body; None: idle_s.
     last_bytes_s: once the upstream gave its finish_reason, how long to wait for token counts and the end.
     """
 
     ping_s: float = 15.0
     keep_alive_after_s: float = 120.0
     keep_alive_every_s: float = 60.0
-    idle_s: float = 300.0
+    idle_s: float = 120.0
+    first_byte_s: float | None = None
     last_bytes_s: float = 3.0
+
+    def with_provider(self, timeouts: Timeouts) -> Patience:
+        """Return the patience with a provider, which may say something else."""
+        if timeouts.idle_s is None and timeouts.first_byte_s is None:
+            return self
+        return replace(
+            self,
+            idle_s=timeouts.idle_s or self.idle_s,
+            first_byte_s=timeouts.first_byte_s or self.first_byte_s,
+        )
+
+    @property
+    def whole_s(self) -> float:
+        """How long an answer that comes in one piece may be silent: it is made while nothing is sent."""
+        return max(self.idle_s, self.first_byte_s or 0.0)
 
 
 class Silence:
     """How long nothing came from the upstream and nothing worth an event went to the client."""
 
-    __slots__ = ("_event_at", "_idle_s", "_patience", "_sent_at")
+    __slots__ = ("_event_at", "_idle_s", "_limit_s", "_patience", "_sent_at")
 
     def __init__(self, patience: Patience, now: float) -> None:
         self._patience = patience
         self._sent_at = now
         self._event_at = now
         self._idle_s = 0.0
+        self._limit_s = patience.first_byte_s or patience.idle_s
 
     def sent(self, now: float) -> None:
         """Note that events went to the client."""
@@ -47,6 +68,12 @@ class Silence:
     def heard(self) -> None:
         """Note that the upstream sent something, be it only a comment."""
         self._idle_s = 0.0
+        self._limit_s = self._patience.idle_s
+
+    @property
+    def limit_s(self) -> float:
+        """How long the upstream may be silent by now."""
+        return self._limit_s
 
     def waited(self, seconds: float) -> None:
         """Note a wait in which nothing came; time in which the client takes no bytes does not count."""
@@ -55,7 +82,7 @@ class Silence:
     def word(self, now: float) -> Word | None:
         """Return what is due now, None when nothing is."""
         patience = self._patience
-        if self._idle_s >= patience.idle_s:
+        if self._idle_s >= self._limit_s:
             return "give_up"
         if now - self._sent_at < patience.ping_s:
             return None

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from ccr.errors import ApiError
+from ccr.upstream.retry import Effort
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ class Record:
 
     found: the route and how it was chosen. routing_rules: what routing has changed in the request.
     api: ``anthropic`` when the upstream was asked in the Messages API's own format, else "".
+    effort: how often it was sent, and what failed. is_fallback: another route than the first was asked.
     """
 
     client: Client
@@ -60,7 +62,21 @@ class Record:
     outcome: Outcome = "ok"
     error_type: str | None = None
     error: str | None = None
+    effort: Effort = field(default_factory=Effort)
+    is_fallback: bool = False
     is_ended: bool = False
+
+    def begin_route(self, provider: str, model: str) -> None:
+        """Note that the request goes another way from here; what the one before has done does not count."""
+        self.is_fallback = bool(self.effort.failures)
+        self.provider = provider
+        self.upstream_model = model
+        self.rules = ()
+        self.api = ""
+        self.answered_at = None
+        self.upstream_bytes = 0
+        self.usage = None
+        self.stop_reason = None
 
     def fields(self, now: float) -> dict[str, Any]:
         """Return the record as it is logged."""
@@ -83,6 +99,9 @@ class Record:
             "error_type": self.error_type,
             "error": self.error,
             "rules": list(self.rules),
+            "fallback": self.is_fallback or None,
+            "failed": self.effort.failures,
+            "retries": self.effort.retries or None,
             "body_bytes": self.body_bytes,
             "upstream_bytes": self.upstream_bytes,
             "sent_bytes": self.sent_bytes,

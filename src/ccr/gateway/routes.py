@@ -18,6 +18,8 @@ from ccr.transformers.registry import build
 from ccr.upstream.urls import messages_url_of, url_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ccr.config.model import Config, Provider
     from ccr.protocol.traits import ModelTraits
     from ccr.routing.router import Choice, Tried
@@ -82,6 +84,7 @@ class Routes:
             if route.messages_url is not None
         )
         """Providers' names and the URLs at which models may be asked in the Messages API's own format."""
+        self._pools = _pools(self._routes.values())
         self._remembered = lru_cache(maxsize=MAX_REMEMBERED)(self._find)
 
     def find(self, model: str) -> Found:
@@ -103,6 +106,10 @@ class Routes:
         rulebook = rulebook or self.rulebook
         return self._found(rulebook.name(name, rule, why, lambda model: name_facts(model, today)))
 
+    def pool_of(self, route: Route) -> tuple[Route, ...]:
+        """Return the routes that stand in for one another with this one; none when it is in no pool."""
+        return self._pools.get((route.provider.network.pool or "", route.model.lower()), ())
+
     def _find(self, model: str, rulebook: Rulebook, today: dt.date) -> Found:
         return self._found(rulebook.decide(Facts(model), lambda name: name_facts(name, today)))
 
@@ -115,6 +122,16 @@ class Routes:
             choice.router,
             choice.removes_tag,
         )
+
+
+def _pools(routes: Iterable[Route]) -> dict[tuple[str, str], tuple[Route, ...]]:
+    """Return (pool, model) -> its routes, in the order of Providers."""
+    pools: dict[tuple[str, str], tuple[Route, ...]] = {}
+    for route in routes:
+        if route.provider.network.pool is not None:
+            key = (route.provider.network.pool, route.model.lower())
+            pools[key] = (*pools.get(key, ()), route)
+    return pools
 
 
 def _route(provider: Provider, model: str, build: Build) -> Route:

@@ -109,6 +109,8 @@ class Sending:
             outgoing.headers,
             stream=record.is_stream,
             user_token=record.client.user_token,
+            model=route.model,
+            effort=record.effort,
         )
         answer = await (opening if outgoing.timeout_s is None else _within(outgoing.timeout_s, opening))
         self._recorder.answered(record)

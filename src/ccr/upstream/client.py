@@ -112,7 +112,7 @@ class Upstream:
         stream: bool,
         user_token: Secret | None,
     ) -> Answer:
-        """Post with a key of the provider or its credentials; with these once more when a token is refused."""
+        """Post with a key, or with credentials; with these once more when a token is refused."""
         send = partial(self._send, provider, url, body, headers, stream=stream)
         if signs_itself(headers):
             return await send(None)

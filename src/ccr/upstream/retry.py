@@ -83,6 +83,7 @@ class Effort:
     """
 
     retries_left: int = MAX_ATTEMPTS - 1
+    retries: int = 0
     sent: int = 0
     failures: list[str] = field(default_factory=list)
 

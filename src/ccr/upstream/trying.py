@@ -71,6 +71,7 @@ async def answered(send: Send, standing: Standing, model: str, effort: Effort, p
         if not isinstance(result, UpstreamError):
             result.close()
         effort.retries_left -= 1
+        effort.retries += 1
         standing.retried += 1
         await pace.sleep(pause_s)
     raise AssertionError("the last try pauses for no other")  # pragma: no cover - see _pause
