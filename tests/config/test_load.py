@@ -241,9 +241,30 @@ def test_what_is_no_configuration_at_all(data: bytes, found: str) -> None:
         ({**GOOD, "PROXY_URL": "canary"}, "PROXY_URL", "no URL of a proxy", "http://host:port"),
         ({**GOOD, "PROXY_URL": "socks9://canary:1"}, "PROXY_URL", "no URL of a proxy", "http://host:port"),
         ({**GOOD, "PROXY_URL": "http://h:canary"}, "PROXY_URL", "no URL of a proxy", "http://host:port"),
-        ({**GOOD, "HOST": ANYWHERE}, "HOST", "'0.0.0.0', open to other machines", "at least 24"),
-        ({**GOOD, "HOST": ANYWHERE, "APIKEY": "canary"}, "HOST", "open to other machines", "at least 24"),
-        ({**GOOD, "HOST": "::", "AUTH": "none"}, "AUTH", "none, with HOST '::'", "only where HOST is"),
+        (
+            {**GOOD, "HOST": ANYWHERE, "ALLOW_REMOTE": True},
+            "HOST",
+            "'0.0.0.0', open to other machines",
+            "at least 24",
+        ),
+        (
+            {**GOOD, "HOST": ANYWHERE, "APIKEY": "canary", "ALLOW_REMOTE": True},
+            "HOST",
+            "open to other machines",
+            "at least 24",
+        ),
+        (
+            {**GOOD, "HOST": "::", "AUTH": "none", "ALLOW_REMOTE": True},
+            "AUTH",
+            "none, with HOST '::'",
+            "only where HOST is",
+        ),
+        (
+            {**GOOD, "HOST": ANYWHERE, "APIKEY": "k" * 24},
+            "HOST",
+            "open to other machines",
+            '"ALLOW_REMOTE": true',
+        ),
         ({**GOOD, "transformers": {}}, "transformers", "an empty object", "a list of objects"),
         ({**GOOD, "transformers": ["x.js"]}, "transformers[0]", "a text", "path and options"),
         ({**GOOD, "transformers": [{}]}, "transformers[0].path", "nothing", "the path of a file"),
@@ -362,7 +383,10 @@ def test_a_long_value_is_quoted_in_part() -> None:
         ({**GOOD, "forceUseImageAgent": True}, "forceUseImageAgent has no effect: there is no image agent"),
         ({**GOOD, "plugins": [{"name": "x"}]}, "plugins has no effect: ccr measures every answer's speed"),
         ({**GOOD, "AUTH": "none"}, "AUTH is none: every program on this machine"),
-        ({**GOOD, "HOST": "10.0.0.1", "APIKEY": "k" * 24}, "HOST lets other machines reach this service"),
+        (
+            {**GOOD, "HOST": "10.0.0.1", "APIKEY": "k" * 24, "ALLOW_REMOTE": True},
+            "HOST lets other machines reach this service",
+        ),
         (
             {**GOOD, "Router": {"default": "databricks,m", "thinking": "databricks,m"}},
             "Router.thinking is not known and has no effect; did you mean think?",
@@ -405,7 +429,7 @@ def test_an_upstream_on_this_machine_may_do_without_tls_and_key() -> None:
 
 
 def test_a_remote_host_with_a_strong_key() -> None:
-    config = load({**GOOD, "HOST": ANYWHERE, "APIKEY": "k" * 24})
+    config = load({**GOOD, "HOST": ANYWHERE, "APIKEY": "k" * 24, "ALLOW_REMOTE": True})
     assert config.host == ANYWHERE
 
 

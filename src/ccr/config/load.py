@@ -40,6 +40,7 @@ KEYS = (
         "CLAUDE_PATH",
         "NODE_COMMAND",
         "HOST",
+        "ALLOW_REMOTE",
         "PORT",
         "APIKEY",
         "AUTH",
@@ -154,6 +155,7 @@ def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Ste
 
 def _host(root: Section, api_key: Secret | None, auth: Auth) -> str:
     host = root.text("HOST", allowed="a host name or an address") or "127.0.0.1"
+    is_remote_allowed = root.boolean("ALLOW_REMOTE", default=False)
     if is_loopback(host):
         if auth == "none":
             root.findings.warn("AUTH", "is none: every program on this machine can use the providers' keys")
@@ -166,6 +168,12 @@ def _host(root: Section, api_key: Secret | None, auth: Auth) -> str:
         length = f"an APIKEY of at least {REMOTE_KEY_CHARACTERS} characters"
         root.problem(
             "HOST", f"{root.quoted('HOST')}, open to other machines", f"127.0.0.1, or {length} with it"
+        )
+    if not is_remote_allowed:
+        root.problem(
+            "HOST",
+            f"{root.quoted('HOST')}, open to other machines",
+            '127.0.0.1, or "ALLOW_REMOTE": true beside it',
         )
     root.findings.warn("HOST", "lets other machines reach this service; its key is all that keeps them out")
     return host
