@@ -218,7 +218,9 @@ def test_the_example_of_the_documentation() -> None:
     (listed,) = raw["Providers"]
     config = configured(raw["Router"]["default"], databricks=tuple(listed["models"]))
     rows = [
-        row.split("`")[1::2] for row in page.partition("It gets")[2].splitlines() if row.startswith("| `")
+        row.split("`")[1::2]
+        for row in page.partition("It gets")[2].partition("\n\n")[0].splitlines()
+        if row.startswith("| `")
     ]
     assert len(rows) == 6
     assert [[asked, *choose(asked, config)[1:]] for asked, *_ in rows] == rows

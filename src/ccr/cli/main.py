@@ -23,9 +23,14 @@ COMMANDS = {
     "env": ("env", "Print shell lines that point Claude Code at the service, for eval."),
     "logs": ("logs", "Show the service's log (-f: and what follows)."),
     "config": ("config", "Show and check the configuration."),
+    "preset": (
+        "preset",
+        "Configurations with a name: export, install, list, info, delete; `ccr NAME` runs one.",
+    ),
     "statusline": ("statusline", "Print Claude Code's status line (JSON on stdin)."),
     "setup": ("setup", "Find the workspace, prove identity and models, write config.json."),
     "doctor": ("doctor", "Check configuration, port, identity, host, models, clock; with remedies."),
+    "route": ("route", "Explain which route a request would take, and what would be sent."),
     "models": ("models", "List the configured and the served models: context, thinking, price."),
     "connect": ("connect", "Put base URL and key helper into Claude Code's settings, for IDEs."),
     "disconnect": ("connect", "Take them out again."),
@@ -60,6 +65,8 @@ class LazyGroup(click.Group):
         """Name the nearest command when there is none of that name."""
         name = args[0]
         if name not in COMMANDS and name not in ALIASES and not name.startswith("-"):
+            if (preset := _preset_command(name)) is not None:
+                return name, preset, args[1:]
             from difflib import get_close_matches  # imported late: only a mistake needs it
 
             near = get_close_matches(name, COMMANDS, n=1)
@@ -71,6 +78,20 @@ class LazyGroup(click.Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+def _preset_command(name: str) -> click.Command | None:
+    """Return the command of an installed preset, None when there is none of that name."""
+    import os
+
+    from ccr.config.paths import Paths
+    from ccr.presets.store import is_installed
+
+    if not is_installed(Paths.from_environ(os.environ), name):
+        return None
+    from ccr.cli.preset_run import command_of
+
+    return command_of(name)
 
 
 @click.group(cls=LazyGroup, context_settings=CONTEXT, epilog="Files: ~/.claude-code-router, or $CCR_HOME.")
