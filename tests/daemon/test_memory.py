@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 import sys
 from typing import TYPE_CHECKING
 
-from ccr.daemon.memory import keep_freed_memory, spare_the_collector
+from ccr.daemon import memory
+from ccr.daemon.memory import (
+    GROWN_BYTES,
+    GivingBack,
+    give_back_freed_memory,
+    keep_freed_memory,
+    resident_bytes,
+    spare_the_collector,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 
@@ -29,3 +40,37 @@ def test_what_is_loaded_is_left_out_of_collections() -> None:
         assert gc.get_freeze_count() > 1000
     finally:
         gc.unfreeze()
+
+
+def test_memory_is_given_back_when_much_came_together() -> None:
+    sizes = iter([100, 90, 90 + GROWN_BYTES, 100 + GROWN_BYTES, 150, 151 + GROWN_BYTES, 120])
+    trimmed: list[int] = []
+    kept = GivingBack(lambda: next(sizes), lambda: trimmed.append(looks))
+    for looks in range(4):  # smaller; not enough; trimmed to 150; trimmed to 120
+        kept.look()
+    assert trimmed == [2, 3]
+
+
+async def test_it_looks_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = asyncio.Queue[None]()
+    monkeypatch.setattr(memory, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(GivingBack, "look", lambda _self: looks.put_nowait(None))
+    task = asyncio.create_task(give_back_freed_memory())
+    for _ in range(3):
+        await looks.get()
+    task.cancel()
+
+
+async def test_another_system_gives_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    await give_back_freed_memory()
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: object())
+    await give_back_freed_memory()
+
+
+def test_the_size_of_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if sys.platform.startswith("linux"):
+        assert resident_bytes() > 10 * 2**20
+    monkeypatch.setattr(memory, "Path", lambda _name: tmp_path / "nothing")
+    assert resident_bytes() == 0

@@ -24,7 +24,7 @@ from ccr.daemon import lock
 from ccr.daemon.handover import Handover, take_over
 from ccr.daemon.listen import client_address, fits, listen
 from ccr.daemon.log import adjust_log, open_log, secrets_of
-from ccr.daemon.memory import keep_freed_memory, spare_the_collector
+from ccr.daemon.memory import give_back_freed_memory, keep_freed_memory, spare_the_collector
 from ccr.daemon.process import start_time_of
 from ccr.daemon.report import CANNOT_FOLLOW
 from ccr.daemon.state import State, remove_state, write_state
@@ -157,6 +157,7 @@ class _Service:
         def on_ready() -> None:
             self._record()
             self._begin(self._said(handover))
+            self._begin(give_back_freed_memory())
 
         try:
             await serve(
