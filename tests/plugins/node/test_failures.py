@@ -288,7 +288,7 @@ async def test_closing_the_host_fails_what_is_under_way(host: NodeHost, plugin_f
     await answer.close()
 
 
-async def test_a_child_that_hangs_up_is_reported_as_it_is(
+async def test_a_child_that_cannot_be_reached_is_replaced(
     host: NodeHost, plugin_file: PluginFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ccr.plugins.node.calls.ENDING_S", 0.05)
@@ -299,8 +299,10 @@ async def test_a_child_that_hangs_up_is_reported_as_it_is(
     error = await fails(host, one, "transformRequestIn")
     assert (
         error.reason
-        == "the Node process of the plugins closed the connection; it last ran constructor of failing"
+        == "the Node process of the plugins cannot be reached; it last ran constructor of failing"
     )
+    await child.ended.wait()
+    assert (await host.request(one, BODY, {}, asked())).body == BODY
 
 
 async def test_a_child_that_is_never_ready_is_given_up(

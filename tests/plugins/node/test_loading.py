@@ -138,6 +138,9 @@ async def test_the_socket_is_private_and_goes_with_the_host(
     folder = tmp_path / "run"
     (socket,) = folder.iterdir()
     assert (folder.stat().st_mode & 0o777, socket.stat().st_mode & 0o777) == (0o700, 0o600)
+    assert host._process.child is not None
+    pid = host._process.child._process.pid
+    assert os.getsid(pid) == pid  # a terminal's Ctrl-C does not reach it
     await host.close()
     assert not list(folder.iterdir())
 
@@ -180,3 +183,21 @@ async def test_a_router_file(host: NodeHost, plugin_file: PluginFile) -> None:
         await host.route(file, {"body": {"fail": 1}}, config)
     with pytest.raises(PluginError, match="the router returned number"):
         await host.route(file, {"body": {"odd": 1}}, config)
+
+
+async def test_sockets_that_killed_processes_left_are_removed(
+    host: NodeHost, plugin_file: PluginFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(pid: int, _signal: int) -> None:
+        if pid != 3:
+            raise {1: PermissionError, 2: ProcessLookupError}[pid]
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    names = ["plugins-1-a.sock", "plugins-2-a.sock", "plugins-3-a.sock", "plugins-x-a.sock", "other"]
+    for name in names:
+        (folder / name).touch()
+    with monkeypatch.context() as patched:
+        patched.setattr("ccr.plugins.node.process.os.kill", kill)
+        await host.load(plugin_file("plain.js"), {})
+    assert {name for name in names if not (folder / name).exists()} == {"plugins-2-a.sock"}

@@ -87,6 +87,7 @@ class Child:
                 stderr=asyncio.subprocess.PIPE,
                 pass_fds=(log_fd,),
                 env=dict(environ),
+                start_new_session=True,  # Ctrl-C in a terminal is ccr's to handle: it drains first
             )
         except OSError as error:
             os.close(lifeline)

@@ -136,9 +136,23 @@ class NodeProcess:
         """Return a new path that nobody else can reach."""
         name = f"plugins-{os.getpid()}-{secrets.token_hex(4)}.sock"
         make_private_folder(self._socket_dir)
+        _remove_sockets_of_the_dead(self._socket_dir)
         path = self._socket_dir / name
         if len(os.fsencode(path)) <= PATH_BYTES:
             return path
         if self._own_folder is None:
             self._own_folder = Path(tempfile.mkdtemp(prefix="ccr-"))
         return self._own_folder / name
+
+
+def _remove_sockets_of_the_dead(folder: Path) -> None:
+    """Remove what processes left behind that were killed."""
+    for socket in folder.glob("plugins-*-*.sock"):
+        owner = socket.name.split("-")[1]
+        if owner.isdecimal():
+            try:
+                os.kill(int(owner), 0)
+            except ProcessLookupError:
+                socket.unlink(missing_ok=True)
+            except PermissionError:
+                continue  # it lives, as another user's
