@@ -130,6 +130,7 @@ class Stranger:
 
 
 @pytest.mark.parametrize("command", [["code", "-p", "x"], ["env"]])
+@pytest.mark.fault("A23", outcome="`ccr code` ends with an error before it sends a key")
 def test_a_stranger_on_the_port_gets_no_key(
     installation: Installation, claude: str, command: list[str]
 ) -> None:

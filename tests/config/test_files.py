@@ -38,6 +38,7 @@ def test_the_home_folder(environ: dict[str, str], home: str) -> None:
 
 
 @pytest.mark.parametrize("environ", [{}, {"HOME": ""}, {"CCR_HOME": "~/x"}])
+@pytest.mark.fault("L117", outcome="a sentence that says what to set")
 def test_no_home_is_a_sentence(environ: dict[str, str]) -> None:
     with pytest.raises(StartError, match="HOME"):
         Paths.from_environ(environ)
@@ -63,6 +64,7 @@ def test_the_names_below_home() -> None:
     ]
 
 
+@pytest.mark.fault("L115", outcome="files 0600, folders 0700")
 def test_files_and_folders_are_private_under_any_umask(paths: Paths) -> None:
     before = os.umask(0)
     try:

@@ -61,6 +61,7 @@ def records(paths: Paths) -> list[dict[str, Any]]:
     return [json.loads(line) for line in paths.log_file.read_text().splitlines()]
 
 
+@pytest.mark.fault("L124", outcome="one escaped line")
 def test_a_record_is_one_line_of_json(paths: Paths) -> None:
     logger, _ = opened(paths)
     logger.info("two\nlines \x1b[2J", extra={"fields": {"path": "a\r\nb", "ms": 1.5, "message": "no"}})
@@ -87,6 +88,7 @@ def test_secrets_are_masked_by_value_and_by_form(paths: Paths) -> None:
         assert "Traceback" in text
 
 
+@pytest.mark.fault("L124", outcome="a line has at most 4 KiB")
 def test_long_values_are_cut(paths: Paths) -> None:
     logger, _ = opened(paths)
     logger.info("x" * 1_000_000, extra={"fields": {"y": "y" * 1_000_000}})
@@ -150,6 +152,7 @@ def test_it_rotates(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(file.stat().st_size <= 500 for file in paths.log_dir.iterdir())
 
 
+@pytest.mark.fault("L114", outcome="records are dropped and counted")
 def test_a_full_disk_costs_records_and_nothing_else(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     logger, _ = opened(paths)
     logger.info("before")
@@ -174,6 +177,7 @@ def test_a_full_disk_costs_records_and_nothing_else(paths: Paths, monkeypatch: p
     assert "dropped_records" not in again
 
 
+@pytest.mark.fault("L112", outcome="the log is not written through a link")
 def test_a_link_in_its_place_is_not_followed(paths: Paths, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_text("kept")

@@ -70,6 +70,7 @@ def test_start_status_start_again_stop(installation: Installation) -> None:
     assert installation.run("status").returncode == 3
 
 
+@pytest.mark.fault("L123", outcome="no secret in the arguments")
 def test_the_process_is_detached_and_leaves_no_secret_in_its_arguments(installation: Installation) -> None:
     installation.run("start")
     pid = installation.state()["pid"]
@@ -80,6 +81,7 @@ def test_the_process_is_detached_and_leaves_no_secret_in_its_arguments(installat
     assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"  # noqa: PTH115 - as above
 
 
+@pytest.mark.fault("L110", outcome="one process; all others say that it runs already")
 def test_many_starts_at_once_make_one_service(installation: Installation) -> None:
     processes = [installation.popen("start") for _ in range(10)]
     outputs = [process.communicate(timeout=90) for process in processes]
@@ -116,6 +118,7 @@ def test_a_broken_configuration_stops_nothing_on_restart(installation: Installat
     assert installation.run("stop").returncode == 0, "also with a broken configuration"
 
 
+@pytest.mark.fault("L118", outcome="every problem with its key; nothing starts")
 def test_problems_of_the_configuration_are_printed_whole_and_nothing_starts(
     installation: Installation,
 ) -> None:
@@ -134,6 +137,7 @@ def test_no_configuration(installation: Installation) -> None:
     assert "ccr demo" in failed.stderr
 
 
+@pytest.mark.fault("L113", outcome="a sentence with port and holder, exit code 1; nobody is killed")
 def test_a_taken_port_names_the_port_and_its_holder(installation: Installation) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -179,6 +183,7 @@ def states(bystander: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", states(1))
+@pytest.mark.fault("L111", outcome="no process is signalled")
 def test_hostile_records_harm_nobody(
     installation: Installation, bystander: subprocess.Popen[bytes], kind: str
 ) -> None:
@@ -189,6 +194,7 @@ def test_hostile_records_harm_nobody(
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\xff" * 50, b"[" * 50_000, b"12345\n"])
+@pytest.mark.fault("L111", outcome="read as no record")
 def test_damaged_records_are_no_records(installation: Installation, content: bytes) -> None:
     installation.paths.state_file.write_bytes(content)
     assert installation.run("status").returncode == 3
@@ -214,6 +220,7 @@ def test_a_lock_held_by_a_stranger_gets_nobody_signalled(
 
 
 @pytest.mark.parametrize("name", ["state_file", "lock_file", "start_log"])
+@pytest.mark.fault("L112", outcome="refused; the target is untouched")
 def test_links_are_not_followed(installation: Installation, name: str) -> None:
     target = installation.paths.home.parent / "target"
     target.write_text("kept")
@@ -316,6 +323,7 @@ def test_in_the_foreground_on_a_taken_port(installation: Installation) -> None:
     assert "is taken by process" in failed.stderr
 
 
+@pytest.mark.fault("L122", outcome="no secret in any file or output of the commands")
 def test_no_secret_in_anything_written_or_printed(installation: Installation) -> None:
     outputs = []
     for command in (

@@ -32,6 +32,22 @@ from tests.upstream.raw import good_completion, raw_upstream
         (["Content-Encoding: gzip"], (), 415),
     ],
 )
+@pytest.mark.fault(
+    "A1", outcome="403 that names the remedy (a 401 would be repeated six times); the provider sees nothing"
+)
+@pytest.mark.fault("A2", outcome="403; the provider sees nothing")
+@pytest.mark.fault("A3", outcome="any spelling of the scheme is taken; `Bearer` without a space is 403")
+@pytest.mark.fault("A5", outcome="400")
+@pytest.mark.fault("A7", outcome="403; the provider sees nothing")
+@pytest.mark.fault("A8", outcome="403")
+@pytest.mark.fault("A9", outcome="400")
+@pytest.mark.fault("A10", outcome="400")
+@pytest.mark.fault("A11", outcome="403")
+@pytest.mark.fault("A13", outcome="403; the provider sees nothing")
+@pytest.mark.fault("A14", outcome="403")
+@pytest.mark.fault("A16", outcome="403")
+@pytest.mark.fault("A17", outcome="415; the provider sees nothing")
+@pytest.mark.fault("R39", outcome="415 before a byte of the body is read")
 async def test_who_gets_in(more: list[str], without: tuple[str, ...], status: int | tuple[int, int]) -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
         data = request(service.port, "/v1/messages?beta=true", message_body(), *more, without=without)
@@ -63,6 +79,11 @@ async def test_who_gets_in(more: list[str], without: tuple[str, ...], status: in
         ("CONNECT", "evil.test:443", 400),
     ],
 )
+@pytest.mark.fault("A12", outcome="400")
+@pytest.mark.fault("A15", outcome="405 without a CORS header")
+@pytest.mark.fault("A18", outcome="404, never taken for an open route")
+@pytest.mark.fault("A20", outcome="405")
+@pytest.mark.fault("A21", outcome="400 or 405")
 async def test_what_is_served(method: str, target: str, status: int) -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
         data = request(service.port, target, b"", method=method, without=("type", "length"))
@@ -71,6 +92,7 @@ async def test_what_is_served(method: str, target: str, status: int) -> None:
         assert not raw.got
 
 
+@pytest.mark.fault("K105", outcome="200")
 async def test_the_same_connection_works_after_a_refusal() -> None:
     async with (
         raw_upstream(good_completion) as raw,
@@ -83,6 +105,8 @@ async def test_the_same_connection_works_after_a_refusal() -> None:
         assert (await client.answer()).status == 200
 
 
+@pytest.mark.fault("A19", outcome="200: status and instance, nothing about the configuration")
+@pytest.mark.fault("K126", outcome="200 without a body; the provider sees nothing")
 async def test_open_routes_say_nothing() -> None:
     async with running(config_for("http://127.0.0.1:1")) as service:
         root = await ask(service.port, request(service.port, "/", method="GET", without=("key",)))

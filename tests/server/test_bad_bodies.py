@@ -61,6 +61,13 @@ CASES = [
 
 
 @pytest.mark.parametrize(("target", "name"), CASES)
+@pytest.mark.fault("J41", outcome="400 invalid_request_error")
+@pytest.mark.fault("J43", outcome="400; the process lives")
+@pytest.mark.fault("J44", outcome="400")
+@pytest.mark.fault("J45", outcome="400")
+@pytest.mark.fault("J48", outcome="400")
+@pytest.mark.fault("J50", outcome="400, never 500, never raw in a header")
+@pytest.mark.fault("J51", outcome="400")
 async def test_bad_bodies_are_refused(target: str, name: str) -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
         answered = await ask(service.port, request(service.port, target, BAD[name]))
@@ -85,6 +92,12 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
+@pytest.mark.fault("J42", outcome="400 or an answer, always the same")
+@pytest.mark.fault("J46", outcome="the last one counts, as for the provider")
+@pytest.mark.fault("J47", outcome="sent as valid JSON, no 500")
+@pytest.mark.fault("J49", outcome="answered")
+@pytest.mark.fault("J52", outcome="passed on or 400 with the name")
+@pytest.mark.fault("J54", outcome="passed on or dropped; they are data")
 async def test_odd_bodies_never_break_anything(name: str) -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
         answered = await ask(service.port, request(service.port, body=ODD[name]))
@@ -94,6 +107,7 @@ async def test_odd_bodies_never_break_anything(name: str) -> None:
             json.loads(got.body, parse_constant=pytest.fail)
 
 
+@pytest.mark.fault("J44", outcome="2^70 in a tool's schema is kept digit by digit")
 async def test_big_numbers_in_tools_are_kept() -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
         schema = b'{"type":"object","properties":{"a":{"const":1180591620717411303424}}}'

@@ -68,6 +68,7 @@ def test_the_commands_and_the_service_agree_on_the_proof() -> None:
     assert proof_of(key, "abc", "inst") == proof_the_commands_expect(key, "abc", "inst")
 
 
+@pytest.mark.fault("L125", outcome="exactly the documented routes")
 def test_the_table_of_routes_is_frozen() -> None:
     assert {
         path: (served.action, *served.endpoint.methods, served.endpoint.is_open)

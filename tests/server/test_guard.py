@@ -59,6 +59,7 @@ def test_a_query_does_not_matter(target: str) -> None:
         ("/v1/messages\x1b[2J", 404),
     ],
 )
+@pytest.mark.fault("A18", outcome="400 or 404, decided on the bytes of the request line")
 def test_a_target_is_taken_byte_for_byte(target: str, status: int) -> None:
     with pytest.raises(RequestError) as caught:
         GUARD.path_of(target)
@@ -179,6 +180,7 @@ def test_other_methods_are_not_possible(method: str, path: str) -> None:
     assert found[0] == 405
 
 
+@pytest.mark.fault("A21", outcome="400")
 def test_upgrades_are_not_possible() -> None:
     found = refusal("GET", "/", headers(("Upgrade", "websocket"), ("Connection", "upgrade")))
     assert found is not None
@@ -218,6 +220,7 @@ def test_a_key_is_taken_from_either_header(given: tuple[str, str]) -> None:
         [("x-api-key", "wrong"), ("Authorization", "Bearer wrong")],
     ],
 )
+@pytest.mark.fault("A2", outcome="403 for keys of any length and any bytes, compared in constant time")
 def test_other_keys_are_refused_with_the_remedy(given: list[tuple[str, str]]) -> None:
     found = refusal("POST", "/v1/messages", headers(*given, without="x-api-key"))
     assert found is not None
@@ -234,6 +237,7 @@ def test_other_keys_are_refused_with_the_remedy(given: list[tuple[str, str]]) ->
         ([("x-api-key", "other"), ("Authorization", f"Bearer {KEY}")], "x-api-key"),
     ],
 )
+@pytest.mark.fault("A4", outcome="403 that names the wrong header")
 def test_both_headers_must_be_right(given: list[tuple[str, str]], named: str) -> None:
     found = refusal("POST", "/v1/messages", headers(*given, without="x-api-key"))
     assert found is not None

@@ -47,6 +47,14 @@ BODY = message_body().decode()
         "".join(f"x{number}: y\r\n" for number in range(10_000)) + "\r\n",
     ],
 )
+@pytest.mark.fault("R25", outcome="400 and closed")
+@pytest.mark.fault("R26", outcome="400 and closed")
+@pytest.mark.fault("R27", outcome="400 and closed")
+@pytest.mark.fault("R28", outcome="400 and closed")
+@pytest.mark.fault("R29", outcome="400 and closed")
+@pytest.mark.fault("R30", outcome="400 and closed")
+@pytest.mark.fault("R31", outcome="400 and closed")
+@pytest.mark.fault("R32", outcome="400 and closed")
 async def test_malformed_requests_are_refused(rest: str) -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
         data = (HEAD.format(port=service.port, key=KEY) + rest).encode("latin-1")
@@ -73,6 +81,9 @@ async def test_malformed_requests_are_refused(rest: str) -> None:
     ],
     ids=["tls", "http2", "bare-lf", "words", "long-url"],
 )
+@pytest.mark.fault("R33", outcome="400 or closed, one log line")
+@pytest.mark.fault("R30", outcome="400")
+@pytest.mark.fault("R32", outcome="400 for a URL of 64 KiB")
 async def test_other_protocols_are_refused(data: bytes) -> None:
     async with running(config_for("http://127.0.0.1:1")) as service:
         async with raw_client(service.port) as client:
@@ -83,6 +94,7 @@ async def test_other_protocols_are_refused(data: bytes) -> None:
         assert not tracebacks(service)
 
 
+@pytest.mark.fault("R34", outcome="three answers in order")
 async def test_pipelined_requests_are_answered_in_order() -> None:
     async with running(config_for("http://127.0.0.1:1")) as service, raw_client(service.port) as client:
         one = request(service.port, "/health", method="GET")
@@ -91,6 +103,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
         assert [(await client.answer()).status for _ in range(3)] == [200, 404, 200]
 
 
+@pytest.mark.fault("R35", outcome="413 before a byte is read")
 async def test_a_body_announced_too_large_is_refused_unread() -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
         size = body_module.MAX_BODY_BYTES + 1
@@ -105,6 +118,7 @@ async def test_a_body_announced_too_large_is_refused_unread() -> None:
         assert not raw.got
 
 
+@pytest.mark.fault("R35", outcome="413 as soon as the limit is passed")
 async def test_a_body_that_becomes_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
         monkeypatch.setattr(body_module.body_of, "__kwdefaults__", {"max_bytes": 1000})
@@ -145,6 +159,7 @@ async def test_a_chunked_body_is_read() -> None:
             assert (await client.answer()).status == 200
 
 
+@pytest.mark.fault("R36", outcome="the provider sees nothing; no traceback")
 async def test_a_body_that_ends_early_goes_nowhere() -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
         async with raw_client(service.port) as client:
@@ -157,6 +172,7 @@ async def test_a_body_that_ends_early_goes_nowhere() -> None:
         assert not tracebacks(service)
 
 
+@pytest.mark.fault("R37", outcome="408 and closed")
 async def test_a_body_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_module, "PROGRESS_S", 0.05)
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
@@ -198,6 +214,7 @@ async def test_a_slow_body_that_makes_progress_is_read(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("start", [b"", b"GET / HTT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+@pytest.mark.fault("R37", outcome="closed after 10 s")
 async def test_a_connection_without_a_request_is_closed(
     start: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +236,7 @@ async def test_a_connection_with_a_request_may_stay(monkeypatch: pytest.MonkeyPa
         assert (await client.answer()).status == 200
 
 
+@pytest.mark.fault("R40", outcome="100, then the answer")
 async def test_a_client_that_waits_is_told_to_go_on() -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
         data = message_body()

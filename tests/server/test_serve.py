@@ -106,6 +106,7 @@ async def test_running_streams_are_finished() -> None:
 
 
 @pytest.mark.parametrize("how", ["deadline", "second signal"])
+@pytest.mark.fault("L107", outcome="streams are cut at once with `overloaded_error`")
 async def test_streams_that_take_too_long_end_with_an_error(how: str) -> None:
     closed = asyncio.Event()
 
