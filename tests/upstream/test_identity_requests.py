@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ccr.config.model import Config, Provider, Secret
+from ccr.config.model import Config, Network, Provider, Secret
 from ccr.errors import RequestError, UpstreamError
 from ccr.upstream.answer import Answer
 from ccr.upstream.client import Upstream
@@ -74,7 +74,13 @@ async def signing(credentials: Numbered) -> AsyncIterator[Upstream]:
 
 
 async def post(upstream: Upstream, url: str, key: str | None = None, user: str | None = None) -> Answer:
-    provider = Provider(name="prov", url=url, api_key=Secret(key) if key else None, models=("m",))
+    provider = Provider(
+        name="prov",
+        url=url,
+        api_key=Secret(key) if key else None,
+        models=("m",),
+        network=Network(retries=0),
+    )
     return await upstream.open(
         provider, url, b'{"a":1}', stream=False, user_token=Secret(user) if user else None
     )

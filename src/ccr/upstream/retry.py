@@ -108,7 +108,7 @@ class Budget:
     def take(self, now: float) -> bool:
         """Take one retry; False when there is none left."""
         self._tokens = min(self._most, self._tokens + self._per_s * max(0.0, now - self._at))
-        self._at = now
+        self._at = max(self._at, now)
         if self._tokens < 1:
             return False
         self._tokens -= 1
