@@ -1,0 +1,80 @@
+"""From a configuration to a manifest that can be given away: no secret, nothing of this machine. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from ccr.presets.manifest import METADATA
+from ccr.protocol.redaction import redacted
+from ccr.setup.document import OPEN_VALUE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EXPORTED: Final = (
+    *("Providers", "Router", "fallback", "transformers", "StatusLine", "CUSTOM_ROUTER_PATH"),
+    *("API_TIMEOUT_MS", "NON_INTERACTIVE_MODE", "ANTHROPIC_SMALL_FAST_MODEL", "forceUseImageAgent"),
+)
+"""Everything else is of this machine: addresses, ports, keys, proxies, logs, programs."""
+SECRET_KEY: Final = re.compile(
+    r"(?:key|token|secret|passw(?:or)?d|passwd|auth|authorization|cookie|credentials?)$", re.IGNORECASE
+)
+NO_SECRET: Final = ("max_tokens", "tokens")
+IN_A_URL: Final = re.compile(r"://[^/@\s]+@")
+NOT_IN_AN_ID: Final = re.compile(r"\W+")
+
+
+@dataclass
+class _Taken:
+    """What was taken out: id of a question -> its entry in ``schema``."""
+
+    schema: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def placeholder(self, key: str, owner: str) -> str:
+        """Return the placeholder for a secret; owner: the provider it belongs to."""
+        stem = NOT_IN_AN_ID.sub("_", f"{owner}_{key}".strip("_"))
+        name, number = stem, 2
+        while name in self.schema:
+            name, number = f"{stem}_{number}", number + 1
+        label = f"{key} of {owner}" if owner else key
+        self.schema[name] = {"id": name, "type": "password", "label": label, "required": False}
+        return f"#{{{name}}}"
+
+
+def exported(
+    document: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Return the manifest, the ids of the secrets taken out, and the keys that were left out.
+
+    Variables (``$NAME``) stay: they are no secrets. A secret without an answer is taken from the installing
+    person's own provider of that name.
+    """
+    taken = _Taken()
+    kept = {}
+    for key in ("providers", *EXPORTED):
+        if key in document:
+            kept["Providers" if key == "providers" else key] = _without_secrets(document[key], taken, "", key)
+    manifest = {key: metadata[key] for key in METADATA if metadata.get(key)}
+    if taken.schema:
+        manifest |= {"schema": list(taken.schema.values()), "template": kept}
+    else:
+        manifest |= kept
+    left_out = [key for key in document if key not in (*EXPORTED, "providers", "$schema")]
+    return manifest, list(taken.schema), left_out
+
+
+def _without_secrets(value: Any, taken: _Taken, owner: str, key: str) -> Any:
+    if isinstance(value, dict):
+        name = value.get("name")
+        owner = name if isinstance(name, str) and "api_base_url" in value else owner
+        return {each: _without_secrets(entry, taken, owner, each) for each, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(entry, taken, owner, key) for entry in value]
+    if not isinstance(value, str) or OPEN_VALUE.fullmatch(value):
+        return value
+    is_secret = SECRET_KEY.search(key) is not None and key not in NO_SECRET
+    if is_secret or redacted(value) != value or IN_A_URL.search(value):
+        return taken.placeholder(key, owner)
+    return value
