@@ -69,6 +69,11 @@ def unknown_model_service(name: object) -> Refusal:
     return coded(404, "NOT_FOUND", f"Model service {name!r} does not exist.")
 
 
+def not_anthropic(name: object) -> Refusal:
+    """Return the native routes' refusal of another vendor's model; the text is a guess."""
+    return coded(400, "BAD_REQUEST", f"Model {name!r} does not take the Anthropic Messages API.")
+
+
 def retired_endpoint(name: str, status: int) -> Refusal:
     """Return the refusal of an endpoint whose model was switched off; the text is a guess (404 or 400)."""
     code = "RESOURCE_DOES_NOT_EXIST" if status == 404 else "BAD_REQUEST"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ccr.sandbox.check_messages import check_messages
 from ccr.sandbox.check_parts import check_breakpoints, check_cache_control
+from ccr.sandbox.families import check_family
 from ccr.sandbox.refusals import (
     Refusal,
     Refused,
@@ -70,7 +71,9 @@ def decode_body(raw: bytes) -> dict[str, Any]:
 def problem_of_chat_request(body: dict[str, Any], rules: ModelRules) -> Refusal | None:
     """Return why the endpoint refuses this chat completion request, or None when it takes it."""
     try:
-        refuse_extra("", body, TOP_LEVEL)
+        refuse_extra("", body, TOP_LEVEL if rules.family is None else TOP_LEVEL | {"reasoning_effort"})
+        if rules.family is not None:
+            check_family(body, rules.family)
         check_scalars(body, rules)
         tools = check_tools(body)
         thinking = check_thinking(body.get("thinking"), body, rules)

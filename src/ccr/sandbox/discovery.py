@@ -34,6 +34,11 @@ def has_gateway(native: Native) -> bool:
     return native in {"both", "gateway"}
 
 
+def is_claude(endpoint: str) -> bool:
+    """Tell whether an endpoint takes the Messages API: no other vendor's model does."""
+    return "claude" in endpoint
+
+
 def catalog_name(endpoint: str) -> str:
     """Return an endpoint's name in Unity Catalog."""
     return CATALOG_PREFIX + endpoint.removeprefix(ENDPOINT_PREFIX)
@@ -52,9 +57,9 @@ def serving_endpoints(models: Sequence[str]) -> dict[str, Any]:
 
 def foundation_models(models: Sequence[str], native: Native) -> dict[str, Any]:
     """Return the list of foundation models, with the APIs that each takes."""
-    apis = [CHAT_API] if native == "none" else [MESSAGES_API, CHAT_API]
     endpoints = []
     for name in models:
+        apis = [CHAT_API] if native == "none" or not is_claude(name) else [MESSAGES_API, CHAT_API]
         model = {
             "name": catalog_name(name),
             "display_name": display_name(name),
@@ -75,7 +80,10 @@ def model_services(models: Sequence[str], query: Mapping[str, str]) -> dict[str,
         raise Refused(coded(400, "INVALID_PARAMETER_VALUE", f"parent must be {PARENT!r}"))
     start, size = _number(query, "page_token", 0), _number(query, "page_size", MAX_PAGE)
     services = [
-        {"name": f"model-services/{catalog_name(name)}", "supported_api_types": [MESSAGES_API, CHAT_API]}
+        {
+            "name": f"model-services/{catalog_name(name)}",
+            "supported_api_types": [MESSAGES_API, CHAT_API] if is_claude(name) else [CHAT_API],
+        }
         for name in models
     ]
     page: dict[str, Any] = {"model_services": services[start : start + size]}

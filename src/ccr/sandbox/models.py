@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ccr.sandbox.families import Family, family_of
+
 BUDGET = frozenset({"enabled", "disabled"})
 BOTH = frozenset({"enabled", "adaptive", "disabled"})
 ADAPTIVE = frozenset({"adaptive"})
+NONE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class ModelRules:
     thinking: the values of ``thinking.type`` it takes. always_thinks: without the parameter too. sampling:
     whether temperature, top_p and top_k are taken. effort: whether ``output_config.effort`` is. prefill:
     whether the last message may be the assistant's. shows_thinking: whether thinking is shown when the
-    request does not say (``display``).
+    request does not say (``display``). family: of another vendor than Anthropic.
     """
 
     name: str
@@ -35,6 +38,7 @@ class ModelRules:
     prefill: bool = False
     shows_thinking: bool = True
     min_cache_tokens: int = 1_024
+    family: Family | None = None
 
 
 _BUDGET_FAMILIES: dict[str, dict[str, Any]] = {
@@ -75,6 +79,9 @@ DEFAULT_MODELS = (
 
 def rules_of(endpoint: str) -> ModelRules:
     """Return the rules of an endpoint, by the family in its name; an unknown family gets the newest one's."""
+    other = family_of(endpoint)
+    if other is not None:
+        return ModelRules(endpoint, endpoint, thinking=NONE, prefill=True, family=other)
     family = endpoint.rpartition("claude-")[2]
     upstream_name = f"us.anthropic.claude-{family}-v1:0"
     if family in _BUDGET_FAMILIES:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ccr.sandbox.access import (
     DEFAULT_TOKEN,
+    not_anthropic,
     problem_of_body,
     rate_limit_of_zero,
     retired_endpoint,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = ["Handler", "Workspace", "pass_if_none"]
 
 SERVING, GATEWAY = "/serving-endpoints/anthropic", "/ai-gateway/anthropic"
+GATEWAY_CHAT = "/ai-gateway/mlflow/v1/chat/completions"
 NO_NAMES: Mapping[str, str] = {}
 NO_MODELS: Mapping[str, int] = {}
 
@@ -147,6 +149,7 @@ class Workspace(RecordingServer):
         router.add_post("/serving-endpoints/{endpoint}/invocations", self.recorded(self._chat))
         for prefix in (SERVING, GATEWAY):
             router.add_post(f"{prefix}/v1/messages", self.recorded(self._native))
+        router.add_post(GATEWAY_CHAT, self.recorded(self._gateway_chat))
         router.add_route("*", "/{path:.*}", self.recorded(self._unknown))
 
     # --- routes
@@ -156,10 +159,26 @@ class Workspace(RecordingServer):
         endpoint = request.match_info.get("endpoint", body.get("model"))
         if endpoint not in self.models or body.get("model", endpoint) != endpoint:
             raise Refused(unknown_endpoint(body.get("model", endpoint)))
-        rules = self._rules_of(endpoint, endpoint)
+        return await self._chat_answer(request, record, body, endpoint, endpoint)
+
+    async def _gateway_chat(self, request: web.Request, record: Recorded) -> web.StreamResponse:
+        if not has_gateway(self.native):
+            return await self._unknown(request, record)
+        body = self._admitted(record)
+        model = body.get("model")
+        endpoint = endpoint_of(model, self.models)
+        if endpoint is None:
+            raise Refused(unknown_model_service(model))
+        return await self._chat_answer(request, record, body, endpoint, str(model))
+
+    async def _chat_answer(
+        self, request: web.Request, record: Recorded, body: dict[str, Any], endpoint: str, model: str
+    ) -> web.StreamResponse:
+        """Answer a chat request to an endpoint that is called by the name ``model``."""
+        rules = self._rules_of(endpoint, model)
         self.tomorrow.check_keys(body)
         pass_if_none(problem_of_chat_request(body, rules))
-        return await self.answer(request, record, view_of_chat(body, endpoint), rules)
+        return await self.answer(request, record, view_of_chat(body, model), rules)
 
     async def _native(self, request: web.Request, record: Recorded) -> web.StreamResponse:
         is_gateway = request.path.startswith(GATEWAY)
@@ -174,6 +193,8 @@ class Workspace(RecordingServer):
             is_catalog_name = is_gateway and "." in str(model)
             raise Refused(unknown_model_service(model) if is_catalog_name else unknown_endpoint(model))
         rules = self._rules_of(str(endpoint), str(model))
+        if rules.family is not None:
+            raise Refused(not_anthropic(model))
         self.tomorrow.check_keys(body)
         pass_if_none(problem_of_native_request(body, rules))
         return await self.answer(request, record, view_of_messages(body), rules)
