@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _CUT: Final = ("length", "max_tokens", "content_filter")
 _PLACEHOLDERS: Final = ("", "{}", "null")
+_MAX_PLACEHOLDER_CHARS: Final = 16
 
 
 class EnhanceTool(Transformer):
@@ -90,12 +91,16 @@ class _Call:
         """Take a fragment and return what of the arguments may go on."""
         if self.is_passed:
             return fragment
-        if fragment and self.held.strip() in _PLACEHOLDERS:
+        if fragment and self._is_placeholder():
             self.held = ""
         self.held += fragment
-        if self.held.strip() in _PLACEHOLDERS or not self.held.rstrip().endswith("}"):
+        if self._is_placeholder() or not self.held.rstrip().endswith("}"):
             return ""
         return self.rest() if is_json_object(self.held) else ""
+
+    def _is_placeholder(self) -> bool:
+        """Whether nothing but what may stand before the arguments came; long texts are not looked at."""
+        return len(self.held) <= _MAX_PLACEHOLDER_CHARS and self.held.strip() in _PLACEHOLDERS
 
     def rest(self, *, is_cut: bool = False) -> str:
         """Return what is held, repaired unless it is cut."""
