@@ -1,0 +1,293 @@
+"""What happens to a running service: signals, kills, full disks, missing descriptors, odd homes, edits."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from ccr.config.paths import Paths
+from ccr.daemon.process import is_alive
+from tests.daemon.installation import CCR, PROVIDER, Installation
+from tests.daemon.load import Client, Provider
+from tests.daemon.test_restart import key_of, started
+from tests.daemon.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KILLS = 12
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    made = Provider(waits=True)
+    made.go_on.set()
+    yield made
+    made.close()
+
+
+def get(installation: Installation, path: str) -> Any:
+    address = urlsplit(installation.state()["address"])
+    assert address.hostname is not None
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
+    connection.request("GET", path, headers={"x-api-key": key_of(installation)})
+    values = json.loads(connection.getresponse().read())
+    connection.close()
+    return values
+
+
+def answers(installation: Installation, times: int = 1) -> bool:
+    client = Client(installation.state()["address"], key_of(installation), times=times)
+    client.run()
+    assert client.failures == []
+    return client.answers == times
+
+
+class TestStopping:
+    @pytest.mark.fault("L106", outcome="all complete; new connections are refused; exit code 0")
+    def test_streams_complete(self, installation: Installation, provider: Provider) -> None:
+        provider.go_on.clear()
+        address = started(installation, provider)
+        pid = installation.state()["pid"]
+        clients = [Client(address, key_of(installation), times=1) for _ in range(20)]
+        for client in clients:
+            client.start()
+        for _ in clients:
+            assert provider.began.acquire(timeout=30)
+        stopping = installation.popen("stop")
+        until(lambda: is_refused(address))
+        assert is_alive(pid)
+        provider.go_on.set()
+        for client in clients:
+            client.join(30)
+        assert [(client.answers, client.failures) for client in clients] == [(1, [])] * 20
+        assert stopping.wait(30) == 0
+        stopping.communicate()
+
+    @pytest.mark.fault("L107", outcome="streams end with `overloaded_error` and the process is gone")
+    def test_a_second_signal_ends_at_once(self, installation: Installation, provider: Provider) -> None:
+        provider.go_on.clear()
+        address = started(installation, provider)
+        pid = installation.state()["pid"]
+        client = Client(address, key_of(installation), times=1)
+        client.start()
+        assert provider.began.acquire(timeout=30)
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: is_refused(address))
+        os.kill(pid, signal.SIGTERM)
+        client.join(30)
+        assert "overloaded_error" in client.failures[0]
+        until(lambda: not is_alive(pid))
+
+
+def is_refused(address: str) -> bool:
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname, parts.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+class TestKilling:
+    @pytest.mark.fault("L109", outcome="the next start is clean; the configuration is as it was")
+    def test_the_next_start_is_clean(self, installation: Installation, provider: Provider) -> None:
+        chance = random.Random(1)  # noqa: S311 - when to kill is no secret
+        installation.configure(Providers=[provider.settings])
+        written = installation.paths.config_file.read_bytes()
+        for _ in range(KILLS):
+            starting = installation.popen("start")
+            time.sleep(chance.uniform(0.0, 0.9))
+            for pid in daemons_of(installation):
+                os.kill(pid, signal.SIGKILL)
+            starting.communicate(timeout=60)
+        for pid in daemons_of(installation):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: not daemons_of(installation))
+        done = installation.run("start")
+        assert done.returncode == 0, done.stderr
+        assert answers(installation)
+        assert installation.paths.config_file.read_bytes() == written
+        leftovers = [file.name for file in installation.paths.home.iterdir() if file.name.endswith(".tmp")]
+        assert len(leftovers) <= KILLS
+
+    def test_a_kill_in_the_middle_of_a_restart(self, installation: Installation, provider: Provider) -> None:
+        chance = random.Random(2)  # noqa: S311 - as above
+        started(installation, provider)
+        for _ in range(6):
+            restarting = installation.popen("restart")
+            time.sleep(chance.uniform(0.1, 0.9))
+            newest = max(daemons_of(installation), default=None)
+            if newest is not None:
+                os.kill(newest, signal.SIGKILL)
+            restarting.communicate(timeout=60)
+            done = installation.run("start")
+            assert done.returncode == 0, done.stderr
+            assert answers(installation)
+
+
+def daemons_of(installation: Installation) -> list[int]:
+    """Return the serving and starting processes of an installation."""
+    wanted = f"CCR_HOME={installation.paths.home}".encode()
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                is_daemon = b"ccr.daemon" in (process / "cmdline").read_bytes()
+                if is_daemon and wanted in (process / "environ").read_bytes().split(b"\0"):
+                    found.append(int(process.name))
+            except OSError:
+                continue
+    return found
+
+
+class TestScarcity:
+    @pytest.mark.fault("L114", outcome="requests are answered; lost log lines are counted and told later")
+    def test_a_full_disk(self, installation: Installation, provider: Provider) -> None:
+        started(installation, provider)
+        pid = installation.state()["pid"]
+        unlimited = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, unlimited[1]))
+        assert answers(installation, 5)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
+        assert answers(installation)
+        until(lambda: '"dropped_records"' in installation.paths.log_file.read_text())
+
+    @pytest.mark.fault("L114", outcome="a log folder that goes away is made again")
+    def test_a_log_folder_that_goes_away(self, installation: Installation, provider: Provider) -> None:
+        started(installation, provider)
+        shutil.rmtree(installation.paths.log_dir)
+        assert answers(installation, 2)
+        until(installation.paths.log_file.exists)
+        assert installation.paths.log_file.stat().st_mode & 0o777 == 0o600
+        moved = installation.paths.log_file.with_suffix(".moved")
+        installation.paths.log_file.rename(moved)
+        assert answers(installation)
+        until(installation.paths.log_file.exists)
+
+    @pytest.mark.fault("L116", outcome="connections beyond the limit get 503; afterwards all is as before")
+    def test_few_descriptors(self, installation: Installation, provider: Provider) -> None:
+        installation.configure(Providers=[provider.settings])
+        done = subprocess.run(
+            ["bash", "-c", f"ulimit -n 64; exec {CCR} start"],
+            env=installation.environ(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        address = urlsplit(installation.state()["address"])
+        many = [socket.create_connection((address.hostname, address.port), timeout=10) for _ in range(100)]
+        refused = 0
+        for connection in many:
+            connection.settimeout(0.2)
+            try:
+                refused += b"503" in connection.recv(100)
+            except TimeoutError:
+                continue
+        assert refused >= 80
+        before = cpu_seconds(installation.state()["pid"])
+        time.sleep(0.5)
+        assert cpu_seconds(installation.state()["pid"]) - before < 0.3, "it does not spin"
+        for connection in many:
+            connection.close()
+        until(lambda: get(installation, "/status")["process"]["connections"] == 1)
+        assert answers(installation, 3)
+
+    @pytest.mark.fault("L115", outcome="files 0600, folders 0700")
+    def test_any_umask(self, installation: Installation) -> None:
+        done = subprocess.run(
+            ["bash", "-c", f"umask 000; exec {CCR} start"],
+            env=installation.environ(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        installation.run("restart")
+        home = installation.paths.home
+        modes = {path: path.lstat().st_mode & 0o777 for path in [home, *home.rglob("*")]}
+        wanted = {path: 0o700 if path.is_dir() else 0o600 for path in modes}
+        assert modes == wanted
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class TestHomes:
+    @pytest.mark.fault("L117", outcome="a folder with any name works")
+    @pytest.mark.parametrize(
+        "name", [b"with space", "\u00e4\u4e2d".encode(), b"not-utf8-\xff", b"quote'\"$x"]
+    )
+    def test_odd_names(self, tmp_path: Path, name: bytes) -> None:
+        installation = Installation(Paths(tmp_path / os.fsdecode(name)))
+        installation.configure()
+        try:
+            done = installation.run("start")
+            assert done.returncode == 0, done.stderr
+            assert installation.run("restart").returncode == 0
+            assert installation.status()["condition"] == "running"
+        finally:
+            assert installation.run("stop").returncode == 0
+
+    @pytest.mark.fault("L117", outcome="a sentence with the path, exit code 1")
+    def test_a_home_that_is_a_file(self, installation: Installation, tmp_path: Path) -> None:
+        file = tmp_path / "file"
+        file.write_text("")
+        for home in (file, file / "below", Path("/proc/nowhere")):
+            done = installation.run("start", CCR_HOME=str(home))
+            assert done.returncode != 0
+            assert "Traceback" not in done.stderr
+            assert str(home) in done.stderr
+
+
+class TestEditing:
+    @pytest.mark.fault("L119", outcome="new requests get the edited configuration, without a restart")
+    def test_an_edit_counts_without_a_restart(self, installation: Installation, provider: Provider) -> None:
+        started(installation, provider)
+        pid = installation.state()["pid"]
+        second = {**PROVIDER, "name": "second", "models": ["n"], "api_key": "canary-second-key"}
+        installation.configure(Providers=[provider.settings, second])
+        until(lambda: "n" in [model["id"] for model in get(installation, "/v1/models")["data"]])
+        assert installation.state()["pid"] == pid
+        assert answers(installation)
+
+    @pytest.mark.fault("L118", outcome="`ccr status` names the problems; the last good configuration serves")
+    def test_a_bad_edit_is_shown(self, installation: Installation, provider: Provider) -> None:
+        started(installation, provider)
+        installation.configure(Providers=[provider.settings], LOG_LEVEL="canary")
+        os.kill(installation.state()["pid"], signal.SIGHUP)
+        until(lambda: bool(get(installation, "/status")["configuration"]["problems"]))
+        shown = installation.run("status").stdout
+        assert "goes on with the last good one" in shown
+        assert "LOG_LEVEL" in shown
+        assert answers(installation)
+        installation.configure(Providers=[provider.settings], APIKEY="a-new-key-of-some-length")
+        os.kill(installation.state()["pid"], signal.SIGHUP)
+        until(lambda: get(installation, "/status")["configuration"]["restart_needed_for"] == ["APIKEY"])
+
+    def test_the_level_of_the_log_changes(self, installation: Installation) -> None:
+        installation.configure(LOG_LEVEL="error")
+        installation.run("start")
+        installation.configure(LOG_LEVEL="debug")
+        until(lambda: get(installation, "/status")["configuration"]["generation"] == 2)
+        get(installation, "/nothing")
+        until(installation.paths.log_file.exists)
+        until(lambda: '"refused"' in installation.paths.log_file.read_text())
