@@ -53,4 +53,6 @@ def chat_view(body: bytes) -> View:
 
 
 def facts_of(view: View, body: bytes, **changes: Any) -> Facts:
-    return facts_from_view(view, body, **{"wanted": WANTED, "always_effort": "high", **changes})
+    return facts_from_view(
+        view, **{"wanted": WANTED, "body_bytes": len(body), "always_effort": "high", **changes}
+    )

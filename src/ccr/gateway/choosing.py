@@ -96,8 +96,8 @@ class Choosing:
             count_from = min(SESSION_MIN_TOKENS, threshold) if last_tokens > threshold else threshold
         facts = facts_from_view(
             view,
-            body,
             wanted,
+            body_bytes=len(body),
             always_effort=_always_effort(view.model) if "think" in wanted else ALWAYS_EFFORT,
             count_from_bytes=count_from,
             last_tokens=last_tokens,

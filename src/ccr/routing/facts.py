@@ -1,7 +1,7 @@
 """What the rules look at in a request, and how it is found: whatever the dialect, and cheaply.
 
-A request is looked into only for what a configured rule asks for, and only where a look at its bytes says
-that it could be there. Pure.
+A request is looked into only for what a configured rule asks for, and only where it can stand: the search
+of a whole body for a few words takes longer than all rules together. Pure.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ccr.routing.subagent import MARK, NO_TAG, Tag, tag_in
 from ccr.routing.thinking import KEYWORD_BYTES, has_keyword, more_thinking
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
     from msgspec import Raw
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     Content = str | list[Block] | None
 
 WEB_SEARCH: Final = "web_search"
-_WEB_SEARCH_BYTES: Final = WEB_SEARCH.encode()
 _IMAGE_BYTES: Final = b"image"
 
 
@@ -61,14 +60,21 @@ class View(Protocol):
     def metadata(self) -> Raw:
         """Return what the client says about itself, empty for nothing."""
 
-    def roles(self) -> Sequence[str]:
-        """Return the role of each message."""
+    @property
+    def count(self) -> int:
+        """The number of messages."""
 
-    def message(self, index: int) -> Content:
-        """Return the content of a message."""
+    def role(self, index: int) -> str:
+        """Return the role of a message."""
 
-    def system(self) -> Content:
-        """Return the system prompt."""
+    def message(self, index: int, mark: bytes) -> Content:
+        """Return the content of a message; it may be None where ``mark`` is not in its bytes."""
+
+    def answers_a_tool(self, index: int) -> bool:
+        """Tell whether a message has the result of a tool."""
+
+    def system(self, mark: bytes) -> Content:
+        """Return the system prompt; it may be None where ``mark`` is not in its bytes."""
 
     def tool_types(self) -> Collection[str]:
         """Return the types of all tools."""
@@ -85,44 +91,41 @@ class View(Protocol):
 
 def facts_from_view(
     view: View,
-    body: bytes,
     wanted: Collection[str],
     *,
+    body_bytes: int,
     always_effort: str,
     count_from_bytes: int = 0,
     last_tokens: int = 0,
 ) -> Facts:
     """Return the facts of a request.
 
-    body: its bytes. wanted: the scenarios somebody has a route for. always_effort: what the client asks for
-    by itself with this model. count_from_bytes: smaller bodies are no long context, whatever they hold.
+    wanted: the scenarios somebody has a route for. always_effort: what the client asks for by itself with
+    this model. count_from_bytes: smaller bodies are no long context, whatever they hold.
     """
-    model = view.model
-    if not wanted and MARK not in body:
-        return Facts(model)
-    is_long = "longContext" in wanted and len(body) > count_from_bytes
+    is_long = "longContext" in wanted and body_bytes > count_from_bytes
     return Facts(
-        model,
+        view.model,
         tokens=view.tokens() if is_long else 0,
         last_tokens=last_tokens if is_long else 0,
-        subagent=_tag(view) if MARK in body else NO_TAG,
-        has_web_search="webSearch" in wanted and _WEB_SEARCH_BYTES in body and _has_web_search(view),
-        more_thinking=_more_thinking(view, body, always_effort) if "think" in wanted else "",
-        has_image="image" in wanted and _IMAGE_BYTES in body and _has_image(view),
+        subagent=_tag(view),
+        has_web_search="webSearch" in wanted and _has_web_search(view),
+        more_thinking=_more_thinking(view, always_effort) if "think" in wanted else "",
+        has_image="image" in wanted and _has_image(view),
     )
 
 
-def first_user_message(roles: Sequence[str]) -> int | None:
+def first_user_message(view: View) -> int | None:
     """Return the index of the first message of the user."""
-    return next((index for index, role in enumerate(roles) if role == "user"), None)
+    return next((index for index in range(view.count) if view.role(index) == "user"), None)
 
 
 def _tag(view: View) -> Tag:
-    found = tag_in(view.system(), is_system=True)
+    found = tag_in(view.system(MARK), is_system=True)
     if found is NO_TAG:
-        index = first_user_message(view.roles())
+        index = first_user_message(view)
         if index is not None:
-            found = tag_in(view.message(index), is_system=False)
+            found = tag_in(view.message(index, MARK), is_system=False)
     return found
 
 
@@ -130,12 +133,11 @@ def _has_web_search(view: View) -> bool:
     return any(type_.startswith(WEB_SEARCH) for type_ in view.tool_types())
 
 
-def _more_thinking(view: View, body: bytes, always_effort: str) -> str:
-    is_asked_in_words = KEYWORD_BYTES in body and _has_keyword(view)
+def _more_thinking(view: View, always_effort: str) -> str:
     return more_thinking(
         effort=view.effort(),
         budget_tokens=view.budget_tokens(),
-        is_asked_in_words=is_asked_in_words,
+        is_asked_in_words=_has_keyword(view),
         always_effort=view.always_effort or always_effort,
     )
 
@@ -145,27 +147,21 @@ def _has_keyword(view: View) -> bool:
 
     A turn begins with the last message of the user that does not answer a tool.
     """
-    roles = view.roles()
-    for index in range(len(roles) - 1, -1, -1):
-        if roles[index] == "assistant":
+    for index in range(view.count - 1, -1, -1):
+        role = view.role(index)
+        if role == "assistant":
             continue
-        content = view.message(index)
-        if has_keyword(content):
+        if has_keyword(view.message(index, KEYWORD_BYTES)):
             return True
-        if roles[index] == "user" and not _answers_a_tool(content):
+        if role == "user" and not view.answers_a_tool(index):
             break
     return False
 
 
-def _answers_a_tool(content: Content) -> bool:
-    return isinstance(content, list) and any(block.type == "tool_result" for block in content)
-
-
 def _has_image(view: View) -> bool:
     """Tell whether the last message of the user has an image, also in the result of a tool."""
-    roles = view.roles()
-    last = next((index for index in range(len(roles) - 1, -1, -1) if roles[index] == "user"), None)
-    return last is not None and _holds_image(view.message(last))
+    last = next((index for index in range(view.count - 1, -1, -1) if view.role(index) == "user"), None)
+    return last is not None and _holds_image(view.message(last, _IMAGE_BYTES))
 
 
 def _holds_image(content: object) -> bool:

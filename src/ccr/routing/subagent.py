@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MARK: Final = b"CCR-SUBAGENT-MODEL"
 """Bytes of every request with a tag."""
+_MARK_TEXT: Final = MARK.decode()
 _TAG: Final = r"<CCR-SUBAGENT-MODEL>(?P<model>[^<>\r\n]{1,256})</CCR-SUBAGENT-MODEL>[ \t]*(?:\r?\n)?"
 _IN_SYSTEM: Final = re.compile(_TAG)
 _IN_MESSAGE: Final = re.compile(r"(?P<reminder><system-reminder>.*?</system-reminder>)|" + _TAG, re.DOTALL)
@@ -37,6 +38,8 @@ NO_TAG: Final = Tag("")
 def tag_in(content: str | list[Block] | None, *, is_system: bool) -> Tag:
     """Return the first tag in the texts of a content, `NO_TAG` for none."""
     for text in _texts(content):
+        if _MARK_TEXT not in text:
+            continue
         for match in _pattern(is_system=is_system).finditer(text):
             model = (match["model"] or "").strip()
             if model:
@@ -48,7 +51,7 @@ def tag_in(content: str | list[Block] | None, *, is_system: bool) -> Tag:
 
 def text_without_tag(text: str, tag: Tag, *, is_system: bool) -> str:
     """Return a text without the tags that name the same model; the same object where there is none."""
-    if MARK.decode() not in text:
+    if _MARK_TEXT not in text:
         return text
 
     def kept(match: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ from msgspec import Raw
 from ccr.protocol.native_json import OBJECTS, STRING, JsonObject, decoded, first_byte, raw
 from ccr.routing.facts import first_user_message
 from ccr.routing.subagent import MARK, text_without_tag
-from ccr.routing.views import NativeView
+from ccr.routing.views import ChatView, MessagesView, NativeView
 
 if TYPE_CHECKING:
     from ccr.protocol.anthropic import Block, MessagesRequest
@@ -27,7 +27,7 @@ _BRACKET: Final = ord("[")
 def messages_without_tag(request: MessagesRequest, tag: Tag) -> MessagesRequest:
     """Return a Messages request without the tag."""
     messages = list(request.messages)
-    first = first_user_message([message.role for message in messages])
+    first = first_user_message(MessagesView(request))
     if first is not None:
         content = _content(messages[first].content, tag, is_system=False)
         messages[first] = msgspec.structs.replace(messages[first], content=content)
@@ -41,7 +41,7 @@ def native_without_tag(request: NativeRequest, tag: Tag) -> NativeRequest:
     """Return a native request without the tag; every message and block without one stays its bytes."""
     body = request.body
     messages = list(body.messages)
-    first = first_user_message(NativeView(request).roles())
+    first = first_user_message(NativeView(request))
     if first is not None and MARK in bytes(messages[first].get("content", b"")):
         content = _raw_content(messages[first]["content"], tag)
         messages[first] = {**messages[first], "content": content}
@@ -56,7 +56,7 @@ def native_without_tag(request: NativeRequest, tag: Tag) -> NativeRequest:
 def chat_without_tag(chat: ChatRequest, tag: Tag) -> ChatRequest:
     """Return a chat request without the tag."""
     messages = list(chat["messages"])
-    first = first_user_message([message["role"] for message in messages])
+    first = first_user_message(ChatView(chat, b""))
     for index, message in enumerate(messages):
         if index == first or message["role"] in ("system", "developer"):
             messages[index] = _chat_message(message, tag, is_system=index != first)

@@ -23,7 +23,7 @@ from ccr.protocol.tokens import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
     from ccr.protocol.anthropic import MessagesRequest
     from ccr.protocol.native_body import NativeBody
@@ -36,6 +36,7 @@ _CONTENT: Final[msgspec.json.Decoder[str | list[Block] | None]] = msgspec.json.D
 )
 _BLOCKS: Final = msgspec.json.Decoder(list[Block])
 _EFFORT: Final[msgspec.json.Decoder[str | None]] = msgspec.json.Decoder(str | None)
+_TOOL_RESULT: Final = b"tool_result"
 _NO_BYTES: Final = Raw(b"null")
 _INLINE: Final = re.compile(
     rb'"data"\s*:\s*"([A-Za-z0-9+/=\\]*)"|data:[a-z]+/[a-z.+-]+;base64,([A-Za-z0-9+/=\\]*)'
@@ -53,20 +54,25 @@ class MessagesView:
     def __init__(self, request: MessagesRequest) -> None:
         self._request = request
         self.model = request.model
+        self.count = len(request.messages)
 
     def metadata(self) -> Raw:
         """Return what the client says about itself."""
         return self._request.metadata
 
-    def roles(self) -> Sequence[str]:
-        """Return the role of each message."""
-        return [message.role for message in self._request.messages]
+    def role(self, index: int) -> str:
+        """Return the role of a message."""
+        return self._request.messages[index].role
 
-    def message(self, index: int) -> Content:
+    def message(self, index: int, mark: bytes) -> Content:  # noqa: ARG002 - there are no bytes any more
         """Return the content of a message."""
         return self._request.messages[index].content
 
-    def system(self) -> Content:
+    def answers_a_tool(self, index: int) -> bool:
+        """Tell whether a message has the result of a tool."""
+        return _answers_a_tool(self._request.messages[index].content)
+
+    def system(self, mark: bytes) -> Content:  # noqa: ARG002 - there are no bytes any more
         """Return the system prompt."""
         return self._request.system
 
@@ -96,24 +102,37 @@ class NativeView:
         self._body: NativeBody = request.body
         self._options = request.options
         self.model = request.model
+        self.count = len(request.body.messages)
 
     def metadata(self) -> Raw:
         """Return what the client says about itself."""
         return self._body.metadata
 
-    def roles(self) -> Sequence[str]:
-        """Return the role of each message."""
-        return [bytes(message.get("role", _NO_BYTES)).decode().strip('"') for message in self._body.messages]
+    def role(self, index: int) -> str:
+        """Return the role of a message."""
+        return bytes(self._body.messages[index].get("role", _NO_BYTES)).decode().strip('"')
 
-    def message(self, index: int) -> Content:
-        """Return the content of a message. Raises RequestError where it is none."""
+    def message(self, index: int, mark: bytes) -> Content:
+        """Return the content of a message, None where ``mark`` is not in it.
+
+        Raises RequestError where it is no content.
+        """
         content = self._body.messages[index].get("content", _NO_BYTES)
+        if mark not in bytes(content):
+            return None
         return decoded(_CONTENT, content, "messages", index, "content")
 
-    def system(self) -> Content:
-        """Return the system prompt. Raises RequestError where a block is none."""
+    def answers_a_tool(self, index: int) -> bool:
+        """Tell whether a message has the result of a tool. Raises RequestError as `message`."""
+        return _answers_a_tool(self.message(index, _TOOL_RESULT))
+
+    def system(self, mark: bytes) -> Content:
+        """Return those blocks of the system prompt that have ``mark`` in their text."""
         system = self._body.system
-        return decoded(_BLOCKS, encode(system), "system") if isinstance(system, list) else system
+        if not isinstance(system, list):
+            return system
+        found = [block for block in system if mark in bytes(block.get("text", _NO_BYTES))]
+        return decoded(_BLOCKS, encode(found), "system") if found else None
 
     def tool_types(self) -> Collection[str]:
         """Return the types of all tools."""
@@ -150,26 +169,30 @@ class ChatView:
         self._chat = chat
         self._bytes = body
         self.model = chat["model"]
+        self.count = len(chat["messages"])
 
     def metadata(self) -> Raw:
         """Return what the client says about itself."""
         return cast("dict[str, Raw]", self._chat).get("metadata", ABSENT)
 
-    def roles(self) -> Sequence[str]:
-        """Return the role of each message."""
-        return [message["role"] for message in self._chat["messages"]]
+    def role(self, index: int) -> str:
+        """Return the role of a message."""
+        return self._chat["messages"][index]["role"]
 
-    def message(self, index: int) -> Content:
-        """Return the content of a message; a tool's is the result of a tool."""
-        message = self._chat["messages"][index]
-        return _blocks_from_parts(message.get("content"))
+    def message(self, index: int, mark: bytes) -> Content:  # noqa: ARG002 - there are no bytes any more
+        """Return the content of a message."""
+        return _blocks_from_parts(self._chat["messages"][index].get("content"))
 
-    def system(self) -> Content:
+    def answers_a_tool(self, index: int) -> bool:
+        """Tell whether a message has the result of a tool."""
+        return self._chat["messages"][index]["role"] == "tool"
+
+    def system(self, mark: bytes) -> Content:
         """Return the texts of all system messages."""
         blocks: list[Block] = []
-        for index, role in enumerate(self.roles()):
-            if role in ("system", "developer"):
-                content = self.message(index)
+        for index in range(self.count):
+            if self.role(index) in ("system", "developer"):
+                content = self.message(index, mark)
                 blocks += [Block("text", text=content)] if isinstance(content, str) else content or []
         return blocks
 
@@ -191,6 +214,10 @@ class ChatView:
     def tokens(self) -> int:
         """Return an estimate of the input tokens."""
         return round(_raw_tokens(self._bytes))
+
+
+def _answers_a_tool(content: Content) -> bool:
+    return isinstance(content, list) and any(block.type == "tool_result" for block in content)
 
 
 def _effort(request: MessagesRequest) -> str | None:
