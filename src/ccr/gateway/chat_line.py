@@ -49,12 +49,14 @@ class ChatLine:
         self._clock = clock
         self._ends = StreamEnds(upstream, recorder, learning)
 
-    async def messages(self, request: MessagesRequest, route: Route, record: Record) -> Reply | StreamReply:
-        """Answer a Messages request by the chat endpoint of a route. Raises ApiError."""
+    async def messages(
+        self, request: MessagesRequest, route: Route, record: Record, body: bytes
+    ) -> Reply | StreamReply:
+        """Answer a Messages request (body: its bytes) by the chat endpoint of a route. Raises ApiError."""
         conversion = chat_request_from_messages(request, model=route.model, traits=route.traits)
         record.rules = conversion.rules
         record.is_stream = bool(request.stream)
-        answer = await self._sending.send(route, conversion.chat, record, request)
+        answer = await self._sending.send(route, conversion.chat, record, request, body)
         if request.stream and answer.content_type != JSON_TYPE:
             return self._message_stream(answer, request, conversion, route, record)
         data = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)

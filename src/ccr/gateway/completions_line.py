@@ -36,15 +36,17 @@ class CompletionsLine:
         self._recorder = recorder
         self._patience = patience
 
-    async def completions(self, chat: ChatRequest, route: Route, record: Record) -> Reply | StreamReply:
-        """Answer a chat request (which nobody else holds). Raises ApiError."""
+    async def completions(
+        self, chat: ChatRequest, route: Route, record: Record, body: bytes
+    ) -> Reply | StreamReply:
+        """Answer a chat request (which nobody else holds; body: its bytes). Raises ApiError."""
         if not route.url:
             raise RequestError(
                 f"model: `{record.provider}` speaks the Messages API only: ask for it at /v1/messages"
             )
         chat["model"] = route.model
         record.is_stream = bool(chat.get("stream"))
-        answer = await self._sending.send(route, chat, record, None)
+        answer = await self._sending.send(route, chat, record, None, body)
         if answer.content_type == STREAM_TYPE:
             return self._stream(answer, route, record)
         data = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)

@@ -112,7 +112,7 @@ class Lines:
                     return reply
             if request is None:
                 request = untagged(decode_messages_request(body), found, facts, messages_without_tag)
-            return await self._chat.messages(request, route, record)
+            return await self._chat.messages(request, route, record, body)
 
         return await first_answer(self._routes_to_try(found, record), record, ask)
 
@@ -123,7 +123,7 @@ class Lines:
         chat = untagged(chat, found, facts, chat_without_tag)
 
         async def ask(route: Route) -> Reply | StreamReply:
-            return await self._completions.completions(chat.copy(), route, record)
+            return await self._completions.completions(chat.copy(), route, record, body)
 
         return await first_answer(self._routes_to_try(found, record), record, ask)
 

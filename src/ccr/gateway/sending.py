@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from ccr.errors import UpstreamError
 from ccr.gateway.refusal import is_refusal, refusal_body, refusal_from_answer
 from ccr.protocol.thinking_wish import wish_from_request
@@ -52,17 +50,20 @@ class Sending:
         self._transforming = transforming
 
     async def send(
-        self, route: Route, chat: ChatRequest, record: Record, request: MessagesRequest | None
+        self,
+        route: Route,
+        chat: ChatRequest,
+        record: Record,
+        request: MessagesRequest | None,
+        body: bytes,
     ) -> Incoming:
         """Send the request after its transformers; return an answer that looks like a model's, after them.
 
         A request that is refused for something that can be repaired is repaired and sent again.
-        request: what the client asked, None when it asked in this format. Raises ApiError.
+        request: what the client asked, None when it asked in this format; body: its bytes. Raises ApiError.
         """
         context = context_of(route, record, request)
-        outgoing = await self._transforming.request(
-            chat, route, context, lambda: asked_by(record, chat if request is None else request)
-        )
+        outgoing = await self._transforming.request(chat, route, context, lambda: asked_by(record, body))
         record.rules += outgoing.rules
         answer: Incoming
         if outgoing.chat is None:
@@ -140,7 +141,7 @@ def context_of(route: Route, record: Record, request: MessagesRequest | None = N
     )
 
 
-def asked_by(record: Record, request: MessagesRequest | ChatRequest) -> Asked:
+def asked_by(record: Record, body: bytes) -> Asked:
     """Return what the client asked, as transformers outside this process see it."""
     client = record.client
     headers = {
@@ -149,7 +150,7 @@ def asked_by(record: Record, request: MessagesRequest | ChatRequest) -> Asked:
         "x-claude-code-session-id": client.session_id,
     }
     return Asked(
-        msgspec.json.encode(request),
+        body,
         {name: value for name, value in headers.items() if value is not None},
         _PATHS[record.route],
     )
