@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from ccr.cli.route import lines_of
 
 if TYPE_CHECKING:
@@ -17,6 +19,16 @@ BODY: dict[str, Any] = {
     "max_tokens": 5,
     "messages": [{"role": "user", "content": "hello"}],
 }
+
+
+TWO_MODELS = [
+    {
+        "name": "databricks",
+        "api_base_url": "https://adb-1.azuredatabricks.net/serving-endpoints/m/invocations",
+        "api_key": "canary-provider-key",
+        "models": ["m", "n"],
+    }
+]
 
 
 def write(folder: Path, **changes: Any) -> str:
@@ -46,17 +58,37 @@ def test_without_a_service_and_with_one(installation: Installation, tmp_path: Pa
     assert "would be refused: model: `gpt-4o` is not configured" in refused.stderr
 
 
+PYTHON = """
+def route(request, config):
+    if request["body"]["messages"][0]["content"] == "hello" and request["sessionId"] == "s-7":
+        return config["Providers"][0]["name"] + ",n"
+"""
+JAVASCRIPT = """
+module.exports = async (req, config, { event }) =>
+  req.body.messages[0].content === "hello" && req.sessionId === "s-7" && event
+    ? `${config.Providers[0].name},n`
+    : null;
+"""
+
+
+@pytest.mark.parametrize(("name", "source"), [("router.py", PYTHON), ("router.js", JAVASCRIPT)])
+def test_a_custom_router_in_either_language(
+    installation: Installation, tmp_path: Path, name: str, source: str
+) -> None:
+    file = installation.paths.home / name
+    file.write_text(source)
+    file.chmod(0o600)
+    installation.configure(Providers=TWO_MODELS, CUSTOM_ROUTER_PATH=name)
+    request = write(tmp_path)
+    alone = installation.run("route", "explain", request, "--session", "s-7")
+    assert "claude-sonnet-5 -> databricks,n by the rule custom" in alone.stdout, alone
+    assert installation.run("start").returncode == 0
+    assert installation.run("route", "explain", request, "--session", "s-7").stdout == alone.stdout
+    assert "-> databricks,m by the rule default" in installation.run("route", "explain", request).stdout
+
+
 def test_the_router_of_a_project(installation: Installation, tmp_path: Path) -> None:
-    installation.configure(
-        Providers=[
-            {
-                "name": "databricks",
-                "api_base_url": "https://adb-1.azuredatabricks.net/serving-endpoints/m/invocations",
-                "api_key": "canary-provider-key",
-                "models": ["m", "n"],
-            }
-        ]
-    )
+    installation.configure(Providers=TWO_MODELS)
     client = tmp_path / "client"
     (client / "projects" / "-work").mkdir(parents=True)
     (client / "projects" / "-work" / "s-1.jsonl").touch()
