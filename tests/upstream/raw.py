@@ -7,7 +7,10 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl
 
 
 @dataclass
@@ -114,7 +117,7 @@ class RawUpstream:
 
 
 @contextlib.asynccontextmanager
-async def raw_upstream(*plays: Play) -> AsyncIterator[RawUpstream]:
+async def raw_upstream(*plays: Play, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawUpstream]:
     upstream = RawUpstream(list(plays))
     tasks: set[asyncio.Task[None]] = set()
 
@@ -122,7 +125,7 @@ async def raw_upstream(*plays: Play) -> AsyncIterator[RawUpstream]:
         task = asyncio.ensure_future(upstream.serve(reader, writer))
         tasks.add(task)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
     upstream.port = server.sockets[0].getsockname()[1]
     try:
         yield upstream
