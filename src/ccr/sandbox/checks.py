@@ -30,24 +30,12 @@ from ccr.sandbox.tokens import prompt_tokens
 if TYPE_CHECKING:
     from ccr.sandbox.models import ModelRules
 
-TOP_LEVEL = frozenset(
-    {
-        "messages",
-        "model",
-        "max_tokens",
-        "max_completion_tokens",
-        "temperature",
-        "top_p",
-        "top_k",
-        "stop",
-        "n",
-        "stream",
-        "tools",
-        "tool_choice",
-        "thinking",
-        "output_config",
-    }
+OF_BOTH_ROUTES = frozenset(
+    {"messages", "model", "max_tokens", "temperature", "top_p", "top_k", "stream", "tools", "tool_choice"}
+    | {"thinking", "output_config"}
 )
+"""Keys of a request that the chat routes and the native routes take."""
+TOP_LEVEL = OF_BOTH_ROUTES | {"max_completion_tokens", "stop", "n"}
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 THINKING_FIELDS = {
     "enabled": frozenset({"type", "budget_tokens"}),

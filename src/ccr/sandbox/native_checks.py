@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ccr.sandbox.blocks import check_blocks, check_pairs
 from ccr.sandbox.check_parts import check_breakpoints, check_cache_control, check_text
 from ccr.sandbox.checks import (
+    OF_BOTH_ROUTES,
     check_context,
     check_forced,
     check_max_tokens,
@@ -37,24 +38,7 @@ from ccr.sandbox.tomorrow import unknown_beta
 if TYPE_CHECKING:
     from ccr.sandbox.models import ModelRules
 
-TOP_LEVEL = frozenset(
-    {
-        "model",
-        "messages",
-        "system",
-        "tools",
-        "tool_choice",
-        "metadata",
-        "max_tokens",
-        "thinking",
-        "temperature",
-        "top_p",
-        "top_k",
-        "stop_sequences",
-        "output_config",
-        "stream",
-    }
-)
+TOP_LEVEL = OF_BOTH_ROUTES | {"system", "metadata", "stop_sequences"}
 TTL = frozenset({"ttl"})
 BETAS = frozenset(
     {

@@ -5,8 +5,10 @@ Asks no network and imports no HTTP library: commands that only check a configur
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
+from ccr.config.model import SignIn
 from ccr.config.profiles import read_text
 from ccr.errors import ConfigError
 from ccr.upstream.auth.identity import ON_BEHALF_OF_USER, IdentitySettings
@@ -27,18 +29,10 @@ def identity_settings_from(provider: Provider) -> IdentitySettings | None:
     said = provider.sign_in
     if provider.api_key is not None or said is None:
         return None
-    return IdentitySettings(
-        provider=provider.name,
-        path=said.path,
-        file=said.file,
-        url=provider.url,
-        host=said.host,
-        profile=said.profile,
-        client_id=said.client_id,
-        client_secret=said.client_secret,
-        auth_type=ON_BEHALF_OF_USER if said.on_behalf_of_user else said.auth_type,
-        cli_path=said.cli_path,
-    )
+    fields = {each.name: getattr(said, each.name) for each in dataclasses.fields(SignIn)}
+    if said.on_behalf_of_user:
+        fields["auth_type"] = ON_BEHALF_OF_USER
+    return IdentitySettings(provider=provider.name, url=provider.url, **fields)
 
 
 def identities_of(

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ccr.config.model import SignIn
+
 if TYPE_CHECKING:
     from ccr.config.model import Secret
 
@@ -39,25 +41,16 @@ AUTH_TYPES: Final = (PAT, OAUTH_M2M, DATABRICKS_CLI, ON_BEHALF_OF_USER, *SDK_AUT
 
 
 @dataclass(frozen=True, kw_only=True)
-class IdentitySettings:
-    """What a provider of config.json says; None where it says nothing.
+class IdentitySettings(SignIn):
+    """All that a provider of config.json says that its identity may depend on; None where it says nothing.
 
-    provider: its name. path: where it stands in the file, for messages. url: its api_base_url.
-    api_key: None or ``auto`` when the identity is to be found elsewhere.
-    cli_path: the ``databricks`` program, when it is not on PATH.
+    provider: its name. url: its api_base_url. api_key: None or ``auto`` when the identity is to be found
+    elsewhere. auth_type: ``on-behalf-of-user`` too.
     """
 
     provider: str = "databricks"
-    path: str = "Providers[]"
-    file: str = "config.json"
     url: str | None = None
     api_key: Secret | None = None
-    host: str | None = None
-    profile: str | None = None
-    client_id: str | None = None
-    client_secret: Secret | None = None
-    auth_type: str | None = None
-    cli_path: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
