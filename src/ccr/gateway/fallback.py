@@ -49,8 +49,10 @@ def routes_to_try(
         first = (found.route, *ordered) if found.rule == EXPLICIT else tuple(ordered)
     if len(first) == 1 and not found.alternatives:
         return first
-    every = (*first, *found.alternatives)
-    return tuple({(route.provider.name, route.model): route for route in every[::-1]}.values())[::-1]
+    once: dict[tuple[str, str], Route] = {}
+    for route in (*first, *found.alternatives):
+        once.setdefault((route.provider.name, route.model), route)
+    return tuple(once.values())
 
 
 async def first_answer(
