@@ -177,7 +177,7 @@ class _Loading:
 
     def _problem(self, key: str, error: PluginError) -> None:
         trace = f"; its traceback:\n{error.trace.rstrip()}" if error.trace else ""
-        found = f"a transformer that cannot be loaded: {error.reason}"
+        found = f"{error.plugin}, which cannot be loaded: {error.reason}"
         self.problems.append(Problem(FILE, key, found, f"one that can{trace}"))
 
 
