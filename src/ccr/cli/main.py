@@ -19,10 +19,13 @@ COMMANDS = {
     "stop": ("service", "Let running requests end, then stop the service."),
     "restart": ("service", "Let a new process take over; no request is lost."),
     "status": ("status", "Show whether the service runs, where, and what it serves."),
+    "service": ("autostart", "Run always, by systemd or launchd: install, uninstall, status."),
     "code": ("code", "Run Claude Code through the service; all arguments are claude's."),
     "env": ("env", "Print shell lines that point Claude Code at the service, for eval."),
     "logs": ("logs", "Show the service's log (-f: and what follows)."),
     "config": ("config", "Show and check the configuration."),
+    "model": ("model", "Choose the models for default, background, think …; add models and providers."),
+    "import": ("importing", "Write config.json from another router's files (npm router v1, v2, v3)."),
     "preset": (
         "preset",
         "Configurations with a name: export, install, list, info, delete; `ccr NAME` runs one.",

@@ -20,6 +20,7 @@ from ccr.daemon.identity import Found, find_service
 from ccr.daemon.process import is_alive
 from ccr.daemon.report import CANNOT_FOLLOW
 from ccr.daemon.state import ADDRESS, read_state, remove_state
+from ccr.daemon.unit import restart_command
 from ccr.errors import ConfigError, StartError
 
 if TYPE_CHECKING:
@@ -119,10 +120,14 @@ def restart(
     """Have a new process take the place of the serving one, without losing a request where that is possible.
 
     Not possible with another HOST or PORT, nor where the process does not answer: that one is stopped first.
+    One that systemd or launchd has started is restarted by them, they would lose sight of another process.
     now: cut what is running. Raises StartError; then the process that served goes on where it could.
     """
     key = local_key(paths, config)
     previous = _identified(paths, key).state
+    if previous is not None and previous.supervisor is not None:
+        _restart_by(previous.supervisor)
+        return Restarted(_served(paths, key, wait_s), previous)
     if previous is not None and _stays_at(previous, config):
         with _process(previous.pid) as process:
             if find_service(paths, key).state == previous and _is_followed(paths, environ, wait_s):
@@ -134,6 +139,32 @@ def restart(
                 return Restarted(state, previous, is_followed=True)
     stop(paths, known_key(paths, environ) or key, now=now, on_signal=on_signal)
     return Restarted(start(paths, environ, config, wait_s=wait_s).state, previous)
+
+
+def _restart_by(supervisor: str) -> None:
+    import subprocess  # imported late: only this needs it
+
+    command = restart_command(supervisor, os.getuid())
+    try:
+        done = subprocess.run(command, check=False)  # noqa: S603 - one of two fixed command lines
+    except OSError as error:
+        raise StartError(
+            f"{supervisor} runs ccr, but {command[0]} cannot be run: {error.strerror}."
+        ) from error
+    if done.returncode:
+        raise StartError(f"`{' '.join(command)}` failed (exit code {done.returncode}).")
+
+
+def _served(paths: Paths, key: Secret, wait_s: float) -> State:
+    """Wait for a service that somebody else has started."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        found = find_service(paths, key)
+        if found.condition == "running" and found.state is not None:
+            return found.state
+        if time.monotonic() > deadline:
+            raise StartError(_unhealthy(found, paths, wait_s))
+        time.sleep(POLL_S)
 
 
 def _stays_at(previous: State, config: Config) -> bool:

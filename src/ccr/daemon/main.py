@@ -28,6 +28,7 @@ from ccr.daemon.memory import give_back_freed_memory, keep_freed_memory, spare_t
 from ccr.daemon.process import start_time_of
 from ccr.daemon.report import CANNOT_FOLLOW
 from ccr.daemon.state import State, remove_state, write_state
+from ccr.daemon.unit import VARIABLE
 from ccr.errors import ConfigError, StartError
 
 if TYPE_CHECKING:
@@ -219,6 +220,7 @@ class _Service:
             address=self.address,
             started_at=time.time(),
             version=ccr.__version__,
+            supervisor=self.environ.get(VARIABLE) or None,
         )
         write_state(self.paths, state)
 

@@ -63,7 +63,11 @@ async def give_back_freed_memory() -> None:
 
 
 class GivingBack:
-    """Decides when to trim. resident: bytes of memory in use now. trim: gives back what is free."""
+    """Decides when to trim. resident: bytes of memory in use now. trim: gives back what is free.
+
+    It trims as long as there is much more than there once was: what a first try finds in use may be free
+    later, and a try costs a few milliseconds.
+    """
 
     def __init__(self, resident: Callable[[], int], trim: Callable[[], None]) -> None:
         self._resident = resident
@@ -71,13 +75,11 @@ class GivingBack:
         self._least = resident()
 
     def look(self) -> None:
-        """Trim if the process has grown since it was smallest after the last trim."""
+        """Trim if the process is much larger than it was when it was smallest."""
         now = self._resident()
+        self._least = min(self._least, now)
         if now - self._least > GROWN_BYTES:
             self._trim()
-            self._least = self._resident()
-        else:
-            self._least = min(self._least, now)
 
 
 def resident_bytes() -> int:

@@ -26,6 +26,7 @@ class State:
 
     start_time: of the process, in clock ticks since boot; None where the system does not tell.
     instance: random, made anew at every start. address: ``http://host:port``. started_at: seconds since 1970.
+    supervisor: systemd or launchd when one of them has started it.
     """
 
     pid: int
@@ -34,6 +35,7 @@ class State:
     address: str
     started_at: float
     version: str
+    supervisor: str | None = None
 
 
 def write_state(paths: Paths, state: State) -> None:
@@ -61,6 +63,7 @@ def state_from(values: Any) -> State | None:
         "address": str,
         "started_at": (int, float),
         "version": str,
+        "supervisor": (str, type(None)),
     }
     fields = {name: values.get(name) for name in kinds}
     if any(not isinstance(fields[name], kind) or fields[name] is True for name, kind in kinds.items()):
