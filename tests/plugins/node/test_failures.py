@@ -281,6 +281,10 @@ async def test_closing_the_host_fails_what_is_under_way(host: NodeHost, plugin_f
     answer = await host.response([piping], 200, {}, Upstream([b"1"], stays=True).chunks(), asked())
     asking = asyncio.create_task(host.request(one, BODY, {}, asked()))
     assert await answer.next() == b"1"
+    child = host._process.child
+    assert child is not None
+    while child.last_entered != ("failing", "transformRequestIn"):
+        await asyncio.sleep(0.001)  # noqa: ASYNC110 - the hook runs in another process, which has no events
     await host.close()
     for under_way in (answer.next(), asking):
         with pytest.raises(PluginError, match="the Node process of the plugins ended"):
@@ -318,13 +322,15 @@ async def test_a_child_that_is_never_ready_is_given_up(
     await host.close()
 
 
+@pytest.mark.parametrize("stubborn", ["", "trap '' IO"])
 async def test_starting_can_be_given_up(
-    tmp_path: Path, plugin_file: PluginFile, log_file: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, plugin_file: PluginFile, log_file: Path, monkeypatch: pytest.MonkeyPatch, stubborn: str
 ) -> None:
+    monkeypatch.setattr("ccr.plugins.node.child.END_S", 0.2 if stubborn else 60.0)
     started = tmp_path / "started"
     os.mkfifo(started)
     program = tmp_path / "node"
-    program.write_text(f"#!/bin/sh\necho $$ > {started}\nexec sleep 60\n")
+    program.write_text(f"#!/bin/sh\n{stubborn}\necho $$ > {started}\nexec sleep 60\n")
     program.chmod(0o700)
     host = NodeHost(command=str(program), socket_dir=tmp_path / "run", log=PluginLog(log_file, level="info"))
     loading = asyncio.create_task(host.load(plugin_file("plain.js"), {}))

@@ -89,10 +89,12 @@ class Child:
                 env=dict(environ),
                 start_new_session=True,  # Ctrl-C in a terminal is ccr's to handle: it drains first
             )
-        except OSError as error:
-            os.close(lifeline)
+        except BaseException as error:
+            os.close(lifeline)  # which ends a process that was started all the same
             os.close(records)
-            raise ChildError(f"{command} does not run ({error.strerror})") from error
+            if isinstance(error, OSError):
+                raise ChildError(f"{command} does not run ({error.strerror})") from error
+            raise
         else:
             _end_with_writer(stdin, process.pid)
         finally:
