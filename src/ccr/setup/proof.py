@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ccr.config.model import Secret
+from ccr.config.paths import Paths
 from ccr.errors import ApiError, CcrError
 from ccr.gateway.replies import Client
+from ccr.plugins.hosting import plugin_loader
 from ccr.server.app import make_app
 
 if TYPE_CHECKING:
@@ -47,9 +50,16 @@ def routes_of(config: Config) -> list[str]:
 
 
 async def prove(config: Config, routes: Sequence[str], *, deadline_s: float = DEADLINE_S) -> list[Proof]:
-    """Call each of ``routes`` for one token; never raises for what a route answers."""
+    """Call each of ``routes`` for one token; never raises for what a route answers.
+
+    Raises ConfigError when a transformer of the person's own cannot be loaded.
+    """
     silent = logging.Logger("ccr.setup", level=logging.CRITICAL)  # noqa: LOG001 - a logger nobody else gets
-    app = make_app(config, key=Secret(""), instance="setup", ports=(), log=silent)  # built, never listening
+    home = Paths.from_environ(os.environ).home
+    plugins = await plugin_loader(home, os.environ, secrets=lambda _config: ())(config)
+    app = make_app(  # built, never listening
+        config, key=Secret(""), instance="setup", ports=(), log=silent, plugins=plugins
+    )
     permits = asyncio.Semaphore(AT_ONCE)
     try:
         return await asyncio.gather(*(_proof(app.gateway, route, permits, deadline_s) for route in routes))
