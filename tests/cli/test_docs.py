@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-DESCRIBED_HERE = ("start", "stop", "restart", "status", "code", "env", "logs", "config", "version")
+DESCRIBED_HERE = (
+    "start",
+    "stop",
+    "restart",
+    "status",
+    "code",
+    "env",
+    "logs",
+    "config",
+    "model",
+    "import",
+    "version",
+)
 """The others have pages of their own."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from keyword import iskeyword
 from typing import TYPE_CHECKING
 
 import click
@@ -59,7 +60,8 @@ class LazyGroup(click.Group):
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"ccr.cli.{COMMANDS[name][0]}"), name)
+        module = importlib.import_module(f"ccr.cli.{COMMANDS[name][0]}")
+        command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(

@@ -1,0 +1,217 @@
+"""``ccr model``: which model serves which kind of request; more models and providers."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ccr.setup.config_change import Written
+    from ccr.setup.route_choice import Choice
+
+MEANINGS = {
+    "default": "everything else",
+    "background": "titles, summaries and other small work",
+    "think": "requests for more thinking than usual",
+    "longContext": "long conversations",
+    "webSearch": "requests with web search",
+    "image": "requests with images",
+}
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask before writing.")
+transformer_option = click.option(
+    "--transformer",
+    "transformers",
+    multiple=True,
+    metavar="NAME[=OPTIONS]",
+    help="A transformer, with options as JSON; may be repeated.",
+)
+
+
+@click.group(invoke_without_command=True)
+@click.option("--default", help="Route of everything else: PROVIDER,MODEL or a model's name.")
+@click.option("--background", help="Route of background work; none takes it out.")
+@click.option("--think", help="Route of requests for more thinking.")
+@click.option("--long-context", help="Route of long conversations.")
+@click.option("--web-search", help="Route of requests with web search.")
+@click.option("--image", help="Route of requests with images.")
+@click.option("--list", "lists", is_flag=True, help="Only show the routes and the models there are.")
+@yes_option
+@click.pass_context
+def model(context: click.Context, /, *, lists: bool, yes: bool, **routes: str | None) -> None:
+    """Choose the models for default, background, think, longContext, webSearch and image.
+
+    Without options it asks. Comments and order of config.json stay, and a backup is kept.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from ccr.setup.route_choice import NOTHING, chosen_from, with_route
+
+    written, choices = _read()
+    wanted = {_kind(name): route for name, route in routes.items() if route is not None}
+    if lists:
+        _show(written.document, choices)
+        return
+    document = dict(written.document)
+    if not wanted:
+        document = _asked(document, choices)
+        _write(written, document, asks=not yes)
+        return
+    for kind, route in wanted.items():
+        is_taken_out = route.strip().lower() == NOTHING and kind != "default"
+        document = with_route(document, kind, None if is_taken_out else chosen_from(choices, route))
+    _write(written, document, asks=False)
+
+
+@model.command("add-model")
+@click.argument("provider")
+@click.argument("name")
+@transformer_option
+@yes_option
+def add_model(*, provider: str, name: str, transformers: tuple[str, ...], yes: bool) -> None:
+    """Add a model to a provider; transformers are for that model alone."""
+    from ccr.setup.route_choice import with_model
+
+    written, _ = _read()
+    steps = [_step(text) for text in transformers]
+    _write(written, with_model(written.document, provider, name, steps), asks=not yes)
+
+
+@model.command("add-provider")
+@click.argument("name")
+@click.option("--url", help="Its api_base_url.")
+@click.option("--key", help="Its api_key; $VARIABLE keeps it out of the file, - reads it from stdin.")
+@click.option("--models", required=True, help="Its models, with commas.")
+@click.option("--host", help="The Databricks workspace, in place of --url and --key.")
+@click.option("--profile", help="A profile of ~/.databrickscfg, likewise.")
+@transformer_option
+@yes_option
+def add_provider(
+    *, name: str, models: str, key: str | None, transformers: tuple[str, ...], yes: bool, **places: str | None
+) -> None:
+    """Add a provider."""
+    import sys
+
+    from ccr.setup.route_choice import with_provider
+
+    written, _ = _read()
+    given = sys.stdin.read().strip() if key == "-" else key
+    keys = {
+        "name": name,
+        "api_base_url": places["url"],
+        "host": places["host"],
+        "profile": places["profile"],
+        "api_key": given,
+        "models": [each.strip() for each in models.split(",") if each.strip()],
+        "transformer": {"use": [_step(text) for text in transformers]} if transformers else None,
+    }
+    entry = {each: value for each, value in keys.items() if value is not None}
+    _write(written, with_provider(written.document, entry), asks=not yes)
+
+
+def _kind(option: str) -> str:
+    first, *rest = option.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _step(text: str) -> Any:
+    """Return a step of ``use``: a name, or name and options."""
+    name, sign, options = text.partition("=")
+    if not sign:
+        return name
+    try:
+        value = json.loads(options)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise click.UsageError(f"--transformer {name}: the options are a JSON object")
+    return [name, value]
+
+
+def _read() -> tuple[Written, list[Choice]]:
+    from ccr.config.load import load_config
+    from ccr.config.paths import Paths
+    from ccr.errors import ConfigError
+    from ccr.setup.config_change import read_written
+    from ccr.setup.route_choice import choices_in
+    from ccr.upstream.discovered import read_discovered, workspace_of
+
+    paths = Paths.from_environ(os.environ)
+    written = read_written(paths.config_file)
+    try:
+        config = load_config(paths, os.environ)
+    except ConfigError:
+        return written, choices_in(written.document, {})  # a broken configuration may be mended here
+    remembered = read_discovered(paths)
+    served = {}
+    for provider in config.providers:
+        found = remembered.get(workspace_of(provider) or "")
+        served[provider.name] = [each.name for each in found.models if each.is_chat] if found else []
+    return written, choices_in(written.document, served)
+
+
+def _show(document: Mapping[str, Any], choices: list[Choice]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ccr.setup.route_choice import KINDS, current
+
+    routes = Table("", "kind", "route", "is for", box=None)
+    for number, kind in enumerate(KINDS, 1):
+        routes.add_row(str(number), kind, current(document, kind) or "-", MEANINGS[kind])
+    models = Table("", "model", "", box=None)
+    for number, choice in enumerate(choices, 1):
+        models.add_row(str(number), choice.route, "" if choice.is_configured else "served, not listed yet")
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(routes)
+    console.print()
+    console.print(models)
+
+
+def _asked(document: dict[str, Any], choices: list[Choice]) -> dict[str, Any]:
+    """Ask for one kind after the other until the person is done."""
+    from ccr.errors import StartError
+    from ccr.setup.route_choice import KINDS, NOTHING, chosen_from, with_route
+
+    _show(document, choices)
+    kinds = {str(number): kind for number, kind in enumerate(KINDS, 1)} | {
+        kind.lower(): kind for kind in KINDS
+    }
+    while True:
+        typed = click.prompt("\nWhich route (number or name; empty: done)", default="", show_default=False)
+        if not typed.strip():
+            return document
+        kind = kinds.get(typed.strip().lower())
+        if kind is None:
+            click.echo(f"There is no {typed!r}; one of {', '.join(KINDS)}.")
+            continue
+        hint = "number or name" + ("" if kind == "default" else f", {NOTHING} takes it out")
+        route = click.prompt(f"Model for {kind} ({hint})")
+        try:
+            is_taken_out = kind != "default" and route.strip().lower() == NOTHING
+            document = with_route(document, kind, None if is_taken_out else chosen_from(choices, route))
+        except StartError as error:
+            click.echo(str(error))
+
+
+def _write(written: Written, document: dict[str, Any], *, asks: bool) -> None:
+    from ccr.cli.warnings import show_warnings
+    from ccr.setup.config_change import planned, write_planned
+    from ccr.setup.plan import diff_of
+    from ccr.transformers.registry import build
+
+    change, config = planned(written, document, os.environ, check_step=build)
+    if not change.is_needed:
+        click.echo("Nothing changes.")
+        return
+    click.echo(diff_of(change))
+    if asks and not click.confirm(f"Write {change.path}?", default=True):
+        click.echo("Nothing was written.")
+        return
+    backup = write_planned(change)
+    show_warnings(config, with_notes=False)
+    click.echo(f"Written    {change.path}" + (f" (the old one is {backup.name})" if backup else ""))

@@ -1,0 +1,185 @@
+"""A configuration of another installation, made usable here: what it must lose is named, the rest stays.
+
+The npm router skips in silence what it cannot use; here the same is a problem that stops the start. So an
+import takes such things out, and says so. Nothing is written here, files are only looked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ccr.config.address import is_loopback
+from ccr.config.load import REMOTE_KEY_CHARACTERS
+from ccr.config.model import Step
+from ccr.config.router import SCENARIOS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ccr.setup.import_v3 import Imported
+
+KINDS: Final = ("default", *SCENARIOS)
+
+
+def make_usable(
+    imported: Imported,
+    folder: Path,
+    check_step: Callable[[Step], object],
+    *,
+    own: frozenset[str] = frozenset(),
+) -> None:
+    """Take out of ``imported.document`` what would stop the start, and note it.
+
+    folder: where relative paths of the configuration start. check_step: raises ValueError on a step that
+    cannot be built. own: names of steps that files of the person's may define.
+    """
+    _find_files(imported, folder)
+    has_files = bool(imported.document.get("transformers"))
+    key = "Providers" if imported.document.get("Providers") else "providers"
+    entries = imported.document.get(key)
+    kept = []
+    for entry in entries if isinstance(entries, list) else []:
+        fault = _fault_of(entry)
+        if fault:
+            name = entry.get("name") if isinstance(entry, dict) else "without a name"
+            imported.lost.append(f"The provider {name} has {fault}; it was skipped there, too.")
+        elif has_files:
+            kept.append(entry)
+        else:
+            kept.append(_with_known_steps(imported, entry, check_step, own))
+    imported.document[key] = kept
+    _drop_dead_routes(imported, kept)
+    _close(imported)
+
+
+def _fault_of(entry: Any) -> str | None:
+    if not isinstance(entry, dict) or not entry.get("name"):
+        return "no name"
+    if not (entry.get("api_base_url") or entry.get("host") or entry.get("profile")):
+        return "no api_base_url"
+    if not entry.get("models"):
+        return "no models"
+    return None
+
+
+def _find_files(imported: Imported, folder: Path) -> None:
+    """Make relative paths whole, and take out files that are not there."""
+    document = imported.document
+    files = document.get("transformers")
+    if isinstance(files, list):
+        found = [
+            {**each, "path": _whole(each.get("path"), folder)} for each in files if isinstance(each, dict)
+        ]
+        there = [each for each in found if is_there(each["path"])]
+        imported.lost += [
+            f"The transformer file {each['path']} is not there." for each in found if each not in there
+        ]
+        document["transformers"] = there
+    router = document.get("CUSTOM_ROUTER_PATH")
+    if router:
+        path = _whole(router, folder)
+        if is_there(path):
+            document["CUSTOM_ROUTER_PATH"] = path
+        else:
+            del document["CUSTOM_ROUTER_PATH"]
+            imported.lost.append(f"The custom router {path} is not there.")
+
+
+def is_there(path: str) -> bool:
+    """Tell whether a file is there; of one with a variable in its name nobody knows."""
+    return "$" in path or Path(path).expanduser().is_file()
+
+
+def _whole(path: object, folder: Path) -> str:
+    text = str(path or "")
+    return text if text.startswith(("~", "$")) or Path(text).is_absolute() else str(folder / text)
+
+
+def _with_known_steps(
+    imported: Imported, entry: dict[str, Any], check_step: Callable[[Step], object], own: frozenset[str]
+) -> dict[str, Any]:
+    chains = entry.get("transformer")
+    if not isinstance(chains, dict):
+        return entry
+
+    def is_known(step: Any) -> bool:
+        name, options = (
+            (step[0], step[1] if len(step) > 1 else {}) if isinstance(step, list) and step else (step, {})
+        )
+        if not isinstance(name, str) or not isinstance(options, dict):
+            return False
+        try:
+            if name not in own:
+                check_step(Step(name=name, options=options))
+        except ValueError as error:
+            imported.lost.append(f"The transformer {name} of {entry['name']} was left out: {error}.")
+            return False
+        return True
+
+    def known(chain: Any) -> Any:
+        uses = chain if isinstance(chain, list) else chain.get("use") if isinstance(chain, dict) else None
+        if not isinstance(uses, list):
+            return chain
+        kept = [step for step in uses if is_known(step)]
+        return kept if isinstance(chain, list) else {**chain, "use": kept}
+
+    return {**entry, "transformer": {key: known(chain) for key, chain in chains.items()}}
+
+
+def _drop_dead_routes(imported: Imported, providers: list[dict[str, Any]]) -> None:
+    routes = {f"{each['name']},{model}".lower() for each in providers for model in each["models"]}
+
+    def alive(value: Any) -> bool:
+        return ",".join(part.strip() for part in str(value).split(",", 1)).lower() in routes
+
+    router = dict(imported.document.get("Router") or {})
+    for kind in KINDS:
+        value = router.get(kind)
+        if value and not isinstance(value, list) and not alive(value):
+            del router[kind]
+            imported.lost.append(f"Router.{kind} leads to {value}, which is not configured; it was left out.")
+    if not router.get("default") and providers:
+        router["default"] = f"{providers[0]['name']},{providers[0]['models'][0]}"
+        imported.notes.append(f"Router.default is {router['default']}, the first model.")
+    imported.document["Router"] = router
+    fallback = imported.document.get("fallback")
+    if isinstance(fallback, dict):
+        chains = {kind: [each for each in chain if alive(each)] for kind, chain in fallback.items() if chain}
+        if chains != {kind: chain for kind, chain in fallback.items() if chain}:
+            imported.lost.append("fallback lost routes that lead to models that are not configured.")
+        imported.document["fallback"] = chains
+
+
+def _close(imported: Imported) -> None:
+    """Listen on this machine alone where no sufficient key keeps others out."""
+    host, key = str(imported.document.get("HOST") or ""), str(imported.document.get("APIKEY") or "")
+    if host and not is_loopback(host) and len(key) < REMOTE_KEY_CHARACTERS and not key.startswith("$"):
+        imported.document["HOST"] = "127.0.0.1"
+        imported.notes.append(
+            f"HOST was {host}; other machines need an APIKEY of at least {REMOTE_KEY_CHARACTERS} characters."
+        )
+
+
+def beside(folder: Path) -> list[str]:
+    """Return what lies beside the configuration and is not carried, as sentences."""
+    found = []
+    presets = sorted(folder.glob("presets/*/manifest.json"))
+    if presets:
+        names = ", ".join(path.parent.name for path in presets)
+        found.append(f"Presets ({names}): `ccr preset install {folder / 'presets'}/NAME` takes them over.")
+    projects = sorted(path.parent.name for path in folder.glob("-*/config.json"))
+    if projects:
+        found.append(
+            f"Routers of projects: copy the folders {', '.join(projects)} if they are to count here."
+        )
+    return found
+
+
+def unset_variables(document: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
+    """Return the variables that the configuration names and that are not set here."""
+    from ccr.config.interpolate import Interpolation
+
+    interpolation = Interpolation(environ)
+    interpolation.walk(document)
+    return sorted({name for names in interpolation.unset.values() for name in names})

@@ -1,0 +1,158 @@
+"""``ccr model``, asked and by options, on real files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ccr.cli.model import model
+from ccr.config.paths import Paths
+from ccr.errors import CcrError, ConfigError, StartError
+from ccr.upstream.discovered import write_discovered
+from ccr.upstream.discovery import ServedModel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORKSPACE = "https://adb-1.azuredatabricks.net"
+TEXT = f"""\
+{{
+  // mine
+  "Providers": [
+    {{
+      "name": "db", // the workspace
+      "api_base_url": "{WORKSPACE}/serving-endpoints/m/invocations",
+      "api_key": "secret-key-of-db",
+      "models": ["m", "n"]
+    }},
+    {{ "name": "other", "api_base_url": "http://127.0.0.1:9/v1/chat/completions", "models": ["n", "o"] }}
+  ],
+  "Router": {{
+    "default": "db,m", // by default
+    "think": ["db,n", "other,o"]
+  }}
+}}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CCR_HOME", str(tmp_path))
+    monkeypatch.delenv("SERVICE_PORT", raising=False)
+    made = tmp_path / "config.json"
+    made.write_text(TEXT)
+    made.chmod(0o600)
+    served = (
+        ServedModel(name="served", task="llm/v1/chat"),
+        ServedModel(name="embed", task="llm/v1/embeddings"),
+    )
+    write_discovered(Paths(tmp_path), WORKSPACE, (*served, ServedModel(name="M", task="llm/v1/chat")), at=0)
+    return made
+
+
+def run(*arguments: str, stdin: str = "") -> Result:
+    done = CliRunner().invoke(model, arguments, input=stdin)
+    if isinstance(done.exception, CcrError):
+        raise done.exception
+    return done
+
+
+@pytest.mark.parametrize(
+    ("arguments", "old", "new"),
+    [
+        (["--default", "OTHER, o"], '"default": "db,m"', '"default": "other,o"'),
+        (["--background", "o"], '"other,o"]\n', '"other,o"],\n    "background": "other,o"\n'),
+        (["--think", "other,o"], '["db,n", "other,o"]', '["other,o"]'),
+        (["--think", "none"], ', // by default\n    "think": ["db,n", "other,o"]', " // by default"),
+        (["--long-context", "m"], '"other,o"]\n', '"other,o"],\n    "longContext": "db,m"\n'),
+        (["--web-search", "m"], '"other,o"]\n', '"other,o"],\n    "webSearch": "db,m"\n'),
+        (["--image", "m"], '"other,o"]\n', '"other,o"],\n    "image": "db,m"\n'),
+        (
+            ["add-model", "other", "p", "--yes", "--transformer", 'maxtoken={"max_tokens": 9}'],
+            '"models": ["n", "o"] }',
+            '"models": ["n", "o", "p"], "transformer": {"p": {"use": [["maxtoken", {"max_tokens": 9}]]}} }',
+        ),
+    ],
+)
+def test_options(file: Path, arguments: list[str], old: str, new: str) -> None:
+    assert old in TEXT
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    written = file.read_text()
+    if "add-model" in arguments:
+        assert '"p"' in written
+        assert (
+            '["maxtoken", { "max_tokens": 9 }]' in written.replace("\n", "").replace("  ", "")
+            or "maxtoken" in written
+        )
+        assert "// the workspace" in written
+    else:
+        assert written == TEXT.replace(old, new)
+    assert "secret-key-of-db" not in done.output
+
+
+def test_a_served_model_is_listed_and_chosen(file: Path) -> None:
+    assert "served, not listed yet" in run("--list").output
+    assert "embed" not in run("--list").output
+    run("--background", "served")
+    assert '"models": ["m", "n", "served"]' in file.read_text()
+    assert '"background": "db,served"' in file.read_text()
+
+
+def test_asking(file: Path) -> None:
+    typed = "1\nnothing\nxyz\nlongcontext\n3\nthink\nnone\n1\ndb,n\n\ny\n"
+    done = run(stdin=typed)
+    assert done.exit_code == 0, done.output
+    assert "There is no model 'nothing'" in done.output
+    assert "There is no 'xyz'" in done.output
+    written = file.read_text()
+    assert '"default": "db,n", // by default' in written
+    assert '"longContext": "other,n"' in written
+    assert "think" not in written
+
+
+def test_declining_and_changing_nothing(file: Path) -> None:
+    assert "Nothing was written." in run(stdin="1\nn\n1\no\n\nn\n").output
+    assert "Nothing changes." in run(stdin="\n").output
+    assert "Nothing changes." in run("--default", "m").output
+    assert file.read_text() == TEXT
+
+
+@pytest.mark.usefixtures("file")
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--default", "n"], "several providers: db,n, other,n"),
+        (["--default", "x"], "There is no model 'x'; there are db,m"),
+        (["--default", "none"], "There is no model 'none'"),
+        (["add-model", "x", "y"], "There is no provider x; there are db, other"),
+        (["add-provider", "DB", "--models", "a"], "There is a provider DB already"),
+    ],
+)
+def test_what_is_not_there(arguments: list[str], sentence: str) -> None:
+    with pytest.raises(StartError, match=sentence):
+        run(*arguments)
+
+
+def test_adding_a_provider(file: Path) -> None:
+    arguments = ["add-provider", "new", "--url", "http://127.0.0.1:8/v1/chat/completions", "--models", "a, b"]
+    done = run(*arguments, "--key", "-", "--transformer", "OpenAI", "--yes", stdin="the-key\n")
+    assert done.exit_code == 0, done.output
+    assert "the-key" not in done.output
+    assert '"api_key": "the-key"' in file.read_text()
+    assert run("--default", "new,a").exit_code == 0
+
+
+def test_adding_what_cannot_be_used(file: Path) -> None:
+    with pytest.raises(ConfigError):
+        run("add-provider", "new", "--url", "ftp://x", "--models", "a", "--yes")
+    assert run("add-model", "db", "x", "--transformer", "maxtoken=3").exit_code == 2
+    assert file.read_text() == TEXT
+
+
+def test_a_broken_configuration_can_be_mended(file: Path) -> None:
+    file.write_text(TEXT.replace('"db,m"', '"db,gone"'))
+    run("--default", "m")
+    assert file.read_text() == TEXT
