@@ -6,6 +6,7 @@ This module knows neither HTTP libraries nor sockets: what comes in are bytes, w
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,7 @@ class Gateway:
         """Return what ``GET /status`` says: counters since the start, repairs needed, who we are."""
         return {
             **self.metrics.snapshot(),
+            "tasks": len(asyncio.all_tasks()),
             "repairs": self.repairing.snapshot(),
             "upstream": self._upstream.snapshot(),
             "identities": self._upstream.identities(),
