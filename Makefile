@@ -1,5 +1,5 @@
 # Each target sets up what it needs; the scripts behind them are what CI runs.
-.PHONY: demo test check bench e2e lock clean
+.PHONY: demo test check bench soak load e2e lock clean
 
 demo:    ## set everything up and run the main job on the embedded workspace
 	@scripts/setup run
@@ -22,6 +22,15 @@ check:   ## formatting, lint, types, layers, lock files, docs
 bench:   ## direct, nginx and ccr side by side; prints ratios
 	@scripts/setup run
 	@bench/run
+
+soak:    ## mixed load with faults: make soak MINUTES=60; at the end everything must be as it was
+	@scripts/setup run
+	@.venv/bin/python bench/soak.py --minutes $(or $(MINUTES),3)
+
+load:    ## 1000 open streams, 100 bodies of 8 MB at once
+	@scripts/setup run
+	@bench/build
+	@.venv/bin/python bench/load.py
 
 lock:    ## write requirements/*.txt anew
 	@scripts/setup dev

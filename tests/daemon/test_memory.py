@@ -42,13 +42,16 @@ def test_what_is_loaded_is_left_out_of_collections() -> None:
         gc.unfreeze()
 
 
-def test_memory_is_given_back_when_much_came_together() -> None:
-    sizes = iter([100, 90, 90 + GROWN_BYTES, 100 + GROWN_BYTES, 150, 151 + GROWN_BYTES, 120])
+def test_memory_is_given_back_as_long_as_there_is_much_more_than_there_was() -> None:
+    sizes = [100, 90, 90 + GROWN_BYTES, 91 + GROWN_BYTES, 500 + GROWN_BYTES, 100]
+    given = iter(sizes)
     trimmed: list[int] = []
-    kept = GivingBack(lambda: next(sizes), lambda: trimmed.append(looks))
-    for looks in range(4):  # smaller; not enough; trimmed to 150; trimmed to 120
+    kept = GivingBack(lambda: next(given), lambda: trimmed.append(0))
+    after = []
+    for _ in sizes[1:]:
         kept.look()
-    assert trimmed == [2, 3]
+        after.append(len(trimmed))
+    assert after == [0, 0, 1, 2, 2]
 
 
 async def test_it_looks_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
