@@ -76,6 +76,7 @@ def test_the_session_wins_over_the_project_and_the_project_over_all(around: Arou
 
 def test_files_are_looked_at_again_and_read_when_they_have_changed(around: Around) -> None:
     around.session("x", "s")
+    (around.home / "x").mkdir()
     assert around.default("s") is None
     file = around.write("x", "config.json", {"default": "p,b"})
     assert around.default("s") is None  # known for a moment

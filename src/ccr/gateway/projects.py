@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ccr.config.model import Config, Router
 
 RECHECK_S: Final = 1.0
+UNKNOWN_S: Final = 0.1
+"""The same for a session without project: the client may write its transcript after its first request."""
 MAX_SESSIONS: Final = 1000
 MAX_FILE_BYTES: Final = 1 << 20
 
@@ -107,7 +109,7 @@ class ProjectRouters:
         project = known.project if known is not None else None
         project = project or self._folders.project_of(session_id)
         if project is None:
-            return _Known(None, (), None, fresh_until)
+            return _Known(None, (), None, now + UNKNOWN_S)
         files = {"session": project / f"{session_id}.json", "project": project / "config.json"}
         signature = tuple(map(_signature, files.values()))
         if known is not None and known.signature == signature:
