@@ -283,8 +283,8 @@ async def test_closing_the_host_fails_what_is_under_way(host: NodeHost, plugin_f
     assert await answer.next() == b"1"
     child = host._process.child
     assert child is not None
-    while child.last_entered != ("failing", "transformRequestIn"):
-        await asyncio.sleep(0.001)  # noqa: ASYNC110 - the hook runs in another process, which has no events
+    while child.last_entered != ("failing", "transformRequestIn"):  # noqa: ASYNC110 - in another process
+        await asyncio.sleep(0.001)
     await host.close()
     for under_way in (answer.next(), asking):
         with pytest.raises(PluginError, match="the Node process of the plugins ended"):
