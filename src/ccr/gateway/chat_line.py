@@ -11,6 +11,7 @@ from ccr.gateway.replies import EVENT_STREAM, Reply
 from ccr.protocol.chat_from_messages import Conversion, chat_request_from_messages
 from ccr.protocol.errors_from_upstream import upstream_error
 from ccr.protocol.message_from_chat import message_from_chat
+from ccr.protocol.request_rules import RequestRule
 from ccr.protocol.stream import MessageStream
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ccr.gateway.routes import Route
     from ccr.gateway.sending import Sending
     from ccr.protocol.anthropic import MessagesRequest
+    from ccr.protocol.call_extras import CallExtras
     from ccr.upstream.client import Upstream
 
 
@@ -36,6 +38,7 @@ class ChatLine:
         upstream: Upstream,
         recorder: Recorder,
         learning: Learning,
+        call_extras: CallExtras,
         *,
         patience: Patience,
         message_id: Callable[[], str],
@@ -44,6 +47,7 @@ class ChatLine:
         self._sending = sending
         self._recorder = recorder
         self._learning = learning
+        self._call_extras = call_extras
         self._patience = patience
         self._message_id = message_id
         self._clock = clock
@@ -56,7 +60,10 @@ class ChatLine:
         conversion = chat_request_from_messages(request, model=route.model, traits=route.traits)
         record.rules = conversion.rules
         record.is_stream = bool(request.stream)
-        answer = await self._sending.send(route, conversion.chat, record, request, body)
+        chat = self._call_extras.restored(_name(route), conversion.chat)
+        if chat is not conversion.chat:
+            record.rules += (RequestRule.CALL_SIGNATURE_RESTORED.value,)
+        answer = await self._sending.send(route, chat, record, request, body)
         if request.stream and answer.content_type != JSON_TYPE:
             return self._message_stream(answer, request, conversion, route, record)
         data = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)
@@ -76,6 +83,7 @@ class ChatLine:
             json_tool=conversion.json_tool,
             provider=route.provider.name,
         )
+        self._call_extras.put(_name(route), message.call_extras)
         reply = Reply(200, message.encode())
         record.rules += message.rules
         record.usage = message.usage
@@ -87,12 +95,15 @@ class ChatLine:
     def _message_stream(
         self, answer: Incoming, request: MessagesRequest, conversion: Conversion, route: Route, record: Record
     ) -> MessageReply:
+        stream = self._stream(request, conversion, route)
+        end = self._ends.of(record, route, self._learning.sample(request, route))
+
+        def on_end(reply: MessageReply) -> None:
+            self._call_extras.put(_name(route), stream.call_extras)
+            end(reply)
+
         return MessageReply(
-            answer,
-            self._stream(request, conversion, route),
-            patience=self._patience_with(route),
-            clock=self._clock,
-            on_end=self._ends.of(record, route, self._learning.sample(request, route)),
+            answer, stream, patience=self._patience_with(route), clock=self._clock, on_end=on_end
         )
 
     def _burst(
@@ -105,6 +116,7 @@ class ChatLine:
         lines = data.replace(b"\r", b" ").replace(b"\n", b"\ndata: ")
         out = stream.feed(b"data: " + lines + b"\n\n") + stream.close()
         note_stream(record, stream)
+        self._call_extras.put(_name(route), stream.call_extras)
         if stream.error is not None:
             raise stream.error
         reply = Reply(200, out, {"content-type": EVENT_STREAM, "cache-control": "no-cache"})
@@ -127,3 +139,7 @@ class ChatLine:
     def _end(self, record: Record, reply: Reply) -> None:
         record.sent_bytes = len(reply.body)
         self._recorder.end(record)
+
+
+def _name(route: Route) -> str:
+    return f"{route.provider.name},{route.model}"

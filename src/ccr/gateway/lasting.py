@@ -10,6 +10,7 @@ from ccr.gateway.learning import Learning
 from ccr.gateway.metrics import Metrics
 from ccr.gateway.repairing import Repairing
 from ccr.gateway.sessions import Sessions
+from ccr.protocol.call_extras import CallExtras
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ class Lasting:
     repairing: Repairing
     learning: Learning
     sessions: Sessions = field(default_factory=Sessions)
+    call_extras: CallExtras = field(default_factory=CallExtras)
     folders: Folders | None = None
 
     @classmethod
@@ -33,4 +35,4 @@ class Lasting:
 
         folders: where the Routers of projects are, None where nobody is to look for them.
         """
-        return cls(Metrics(), Repairing(clock), Learning(clock), Sessions(), folders)
+        return cls(Metrics(), Repairing(clock), Learning(clock), folders=folders)

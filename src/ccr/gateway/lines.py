@@ -69,6 +69,7 @@ class Lines:
             parts.upstream,
             recorder,
             lasting.learning,
+            lasting.call_extras,
             patience=patience,
             message_id=parts.message_id,
             clock=parts.clock,

@@ -52,11 +52,14 @@ class Function(msgspec.Struct):
 
 
 class ToolCall(msgspec.Struct):
-    """One tool call of a message, or a fragment of one in a chunk."""
+    """One tool call of a message, or a fragment of one in a chunk; for the last three see call_extras.py."""
 
     index: int | None = None
     id: str | None = None
     function: Function | None = None
+    extra_content: msgspec.Raw = msgspec.Raw()
+    thought_signature: msgspec.Raw = msgspec.Raw()
+    thought_signature_of_google: msgspec.Raw = msgspec.field(name="thoughtSignature", default=msgspec.Raw())
 
 
 class Delta(msgspec.Struct):

@@ -10,7 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from ccr.errors import ProtocolError, UpstreamError
-from ccr.protocol.completion import Completion, Delta, ToolCall, decode_completion, is_json_object
+from ccr.protocol.call_extras import Extras  # noqa: TC001 - msgspec reads annotations at run time
+from ccr.protocol.completion import Completion, Delta, decode_completion, is_json_object
 from ccr.protocol.errors_from_upstream import error_in_answer, upstream_error
 from ccr.protocol.response_rules import ResponseRule
 from ccr.protocol.stop_reasons import is_known_finish_reason, stop_reason_from_finish_reason
@@ -27,6 +28,7 @@ class Message(msgspec.Struct, frozen=True):
     """A message of the Messages API; ``content`` holds plain dicts, tool inputs as ``msgspec.Raw``.
 
     usage: None when the upstream reported none (the body then says 0, as the format demands numbers).
+    call_extras: what stood beside the tool calls, by the ids of their blocks; no part of the body.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Message(msgspec.Struct, frozen=True):
     stop_reason: str
     usage: Usage | None
     rules: tuple[str, ...] = ()
+    call_extras: dict[str, Extras] = {}
 
     def encode(self) -> bytes:
         """Return the body of the answer."""
@@ -95,6 +98,7 @@ def message_from_chat(
         stop_reason=stop_reason_from_finish_reason(finish_reason, has_tool_use=blocks.has_tool_use),
         usage=usage_from_chat(usage) if usage is not None else None,
         rules=blocks.rules.names(),
+        call_extras=blocks.call_extras,
     )
 
 
@@ -159,7 +163,7 @@ def _with_indices(message: Delta, first: int) -> Delta:
     if not message.tool_calls:
         return message
     numbered = [
-        ToolCall(index, call.id, call.function) for index, call in enumerate(message.tool_calls, first)
+        msgspec.structs.replace(call, index=index) for index, call in enumerate(message.tool_calls, first)
     ]
     return msgspec.structs.replace(message, tool_calls=numbered)
 

@@ -80,6 +80,7 @@ class RequestRule(StrEnum):
     SERVICE_TIER_DROPPED = "service_tier_dropped"
     REQUEST_CACHE_CONTROL_DROPPED = "request_cache_control_dropped"
     UNKNOWN_FIELDS_DROPPED = "unknown_fields_dropped"
+    CALL_SIGNATURE_RESTORED = "call_signature_restored"
     # tools
     SERVER_TOOLS_DROPPED = "server_tools_dropped"
     PLACEHOLDER_TOOL_DROPPED = "placeholder_tool_dropped"

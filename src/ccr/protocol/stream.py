@@ -25,6 +25,8 @@ message_events.py. Ids are arguments; there is no clock here: the caller decides
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ccr.errors import ApiError, ProtocolError, UpstreamError
 from ccr.protocol import message_events
 from ccr.protocol.completion import decode_chunk
@@ -34,6 +36,9 @@ from ccr.protocol.sse import DONE, Decoder, Event
 from ccr.protocol.stop_reasons import is_known_finish_reason, stop_reason_from_finish_reason
 from ccr.protocol.stream_blocks import Blocks
 from ccr.protocol.usage import ChatUsage, Usage, merged, usage_from_chat
+
+if TYPE_CHECKING:
+    from ccr.protocol.call_extras import Extras
 
 
 class MessageStream:
@@ -94,6 +99,11 @@ class MessageStream:
     def rules(self) -> tuple[str, ...]:
         """Names of the rules applied so far."""
         return self._blocks.rules.names()
+
+    @property
+    def call_extras(self) -> dict[str, Extras]:
+        """What stood beside the tool calls, by the ids of their blocks."""
+        return self._blocks.call_extras
 
     # -- what goes out
 

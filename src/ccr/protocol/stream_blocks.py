@@ -29,6 +29,7 @@ from ccr.protocol.tool_calls import Call, Calls, ToolIds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ccr.protocol.call_extras import Extras
     from ccr.protocol.completion import Delta, Part
 
 IMAGE_NOTE = "\n[The model answered with an image here, which cannot be shown.]\n"
@@ -96,7 +97,13 @@ class Blocks:
         self._open_is_empty = True
         self._call: Call | None = None
         self._signature = ""
+        self._started: dict[str, Call] = {}
         self._waiting: deque[Call | tuple[Callable[[str], None], str]] = deque()
+
+    @property
+    def call_extras(self) -> dict[str, Extras]:
+        """What stood beside the calls, by the ids of their blocks."""
+        return {tool_id: call.extras for tool_id, call in self._started.items() if call.extras}
 
     def take(self, delta: Delta) -> None:
         """Take one delta (or a whole message). Raises ProtocolError when its arguments cannot be read."""
@@ -259,6 +266,7 @@ class Blocks:
                 self.rules.add(ResponseRule.TOOL_CALL_ID_MADE if made else ResponseRule.TOOL_CALL_ID_REPLACED)
             self._close()
             self._writer.start_tool_use(tool_id, name)
+            self._started[tool_id] = call
             self.has_tool_use = True
         self._open = Open.CALL
         self._call = call

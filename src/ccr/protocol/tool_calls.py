@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
+from ccr.protocol.call_extras import Extras, extras_of
 from ccr.protocol.completion import ToolCall, is_json_object
 
 WRAPPER: Final = "databricks-tool-call"
@@ -37,6 +38,7 @@ class Call:
         self.name: str | None = None
         self.has_placeholder = False
         self.is_closed = False
+        self.extras: Extras = {}
         self.waiting: list[str] = []
         """Fragments that could not be written yet, because the call's block is not open."""
         self._fragments: list[str] = []
@@ -116,6 +118,7 @@ class Calls:
             call.id = call.id or delta.id
             self._by_id[delta.id] = call
         call.name = call.name or name
+        call.extras.update(extras_of(delta))
         self._last = call
         return call, is_new
 
