@@ -165,6 +165,33 @@ async def test_a_stream_that_breaks_ends_with_an_error(play: Play, said: str) ->
         assert service.records[0]["outcome"] == "error"
 
 
+@pytest.mark.parametrize("at", [None, 3, 20])
+@pytest.mark.parametrize(
+    "said",
+    ['{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "gone"}', '{"error": {"message": "gone"}}'],
+)
+async def test_an_error_in_a_stream_has_openais_shape(said: str, at: int | None) -> None:
+    before, error = text_chunk("hel") + text_chunk("lo"), f"data: {said}\n\n"
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        if at is None:
+            await exchange.chunk(before + error)
+        else:
+            await exchange.chunk(before)
+            await exchange.chunk(error[:at])
+            await asyncio.sleep(0.02)
+            await exchange.chunk(error[at:])
+        await exchange.end()
+
+    async with raw_upstream(play) as raw, running(config_for(raw.url)) as service:
+        answered = await post(service, stream=True)
+        start, _, end = answered.body.decode().rpartition("data: ")
+        assert start.startswith(before)
+        assert "gone" in json.loads(end)["error"]["message"]
+        assert service.records[0]["outcome"] == "error"
+
+
 async def test_a_cut_after_the_end_is_no_loss() -> None:
     async def play(exchange: Exchange) -> None:
         await exchange.stream_head()

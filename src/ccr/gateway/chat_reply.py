@@ -1,4 +1,4 @@
-"""A streamed chat completion: the upstream's bytes, untouched, tapped for token counts."""
+"""A streamed chat completion: the upstream's bytes, untouched, tapped for token counts and errors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ccr.errors import ApiError, ProtocolError, UpstreamError
 from ccr.gateway.replies import EVENT_STREAM
 from ccr.protocol.completion import decode_chunk
+from ccr.protocol.errors_from_upstream import error_in_answer
 from ccr.protocol.sse import DONE, Decoder
 from ccr.protocol.usage import ChatUsage, merged
 
@@ -21,7 +22,8 @@ class ChatReply:
     """The answer to a chat request that is streamed; see ``replies.StreamReply``.
 
     on_end: called by ``close`` with this reply. A stream that ends without ``[DONE]`` is relayed as it is:
-    the client sees what it would see without ccr between.
+    the client sees what it would see without ccr between. An error event is not: OpenAI's clients take one in
+    another shape than theirs for a chunk, so that it is raised instead.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class ChatReply:
         answer: Incoming,
         *,
         provider: str,
+        model: str,
         patience: Patience,
         on_end: Callable[[ChatReply], None],
     ) -> None:
@@ -40,12 +43,17 @@ class ChatReply:
         self.received_bytes = 0
         self.event_count = 0
         self._provider = provider
+        self._model = model
         self._patience = patience
         self._on_end = on_end
         self._tap: Decoder | None = Decoder()
+        self._reported: UpstreamError | None = None
 
     async def next(self) -> bytes:
         """Return what the upstream sent, b"" at the end. Raises ApiError when it breaks off."""
+        if self._reported is not None:
+            self.error = self._reported
+            raise self.error
         limit_s = self._patience.idle_s if self.received_bytes else self._patience.whole_s
         try:
             data = await self.answer.next(limit_s)
@@ -60,23 +68,30 @@ class ChatReply:
                 return b""
             raise self.error
         self.received_bytes += len(data)
-        self._read(data)
+        relayed = self._read(data)
         self.is_finished = self.is_finished or not data
-        return data
+        return relayed if relayed or not data else await self.next()
 
-    def _read(self, data: bytes) -> None:
+    def _read(self, data: bytes) -> bytes:
+        """Return what is relayed of ``data``: all of it, or what stands before an error."""
         if self._tap is None:
-            return
+            return data
         try:
             for event in self._tap.feed(data):
                 self.event_count += 1
                 if event.data.strip() == DONE:
                     self.is_finished = True
-                elif b'"usage"' in event.data:
-                    usage = decode_chunk(event.data).usage
-                    self.usage = merged(self.usage, usage) if usage is not None else self.usage
+                elif b'"choices"' not in event.data or b'"usage"' in event.data:
+                    chunk = decode_chunk(event.data)
+                    if chunk.is_error and not self.is_finished:
+                        self._reported = error_in_answer(
+                            event.data, provider=self._provider, model=self._model
+                        )
+                        return data[: max(data.rfind(b"data:", 0, data.find(event.data)), 0)]
+                    self.usage = merged(self.usage, chunk.usage) if chunk.usage is not None else self.usage
         except ProtocolError:
             self._tap = None  # the client is told nothing else than without ccr; only the counts are missing
+        return data
 
     def close(self) -> None:
         """End it; the upstream's connection is kept for the next request when the answer is complete."""

@@ -81,5 +81,9 @@ class CompletionsLine:
                 self._recorder.end(record, reply.error or asyncio.CancelledError())
 
         return ChatReply(
-            answer, provider=route.provider.name, patience=self._patience_with(route), on_end=on_end
+            answer,
+            provider=route.provider.name,
+            model=route.model,
+            patience=self._patience_with(route),
+            on_end=on_end,
         )
