@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.patience import Patience
+    from ccr.gateway.recovery import Recovery
     from ccr.protocol.native_stream import NativeTap
     from ccr.protocol.stream import MessageStream
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class MessageReply:
     """The answer to a Messages request that is streamed; see ``replies.StreamReply``.
 
-    on_end: called by ``close`` with this reply.
+    on_end: called by ``close`` with this reply. recovery: goes on with a message whose upstream breaks off.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class MessageReply:
         patience: Patience,
         clock: Callable[[], float],
         on_end: Callable[[MessageReply], None],
+        recovery: Recovery | None = None,
     ) -> None:
         self.headers = {"content-type": EVENT_STREAM, "cache-control": "no-cache"}
         self.answer = answer
@@ -44,6 +46,7 @@ class MessageReply:
         self._patience = patience
         self._clock = clock
         self._on_end = on_end
+        self._recovery = recovery
         self._silence = Silence(patience, clock())
         self._is_begun = False
 
@@ -52,7 +55,7 @@ class MessageReply:
         out = b""
         if not self._is_begun:
             self._is_begun = True
-            out = self.stream.start()
+            out = self._passed(self.stream.start())
         if not out:
             try:
                 out = await self._next()
@@ -63,14 +66,13 @@ class MessageReply:
         return out
 
     async def _next(self) -> bytes:
-        stream = self.stream
-        while not stream.is_finished:
-            out = await self._read()
+        while not self.stream.is_finished:
+            out = self._passed(await self._read())
             now = self._clock()
             if out:
                 self._silence.sent(now)
                 return out
-            out = self._sign_of_life(now)
+            out = self._passed(await self._sign_of_life(now))
             if out:
                 return out
         return b""
@@ -88,16 +90,31 @@ class MessageReply:
             self._silence.waited(timeout_s)
             return b""
         except UpstreamError as error:
-            return stream.close() if is_ending else stream.fail(error)
+            return stream.close() if is_ending else await self._broken(error)
         except ApiError as error:  # a transformer's
             return stream.fail(error)
         if not data:
-            return stream.close()
+            return stream.close() if is_ending else await self._broken(None)
         self.received_bytes += len(data)
         self._silence.heard()
         return stream.feed(data)
 
-    def _sign_of_life(self, now: float) -> bytes:
+    def _passed(self, out: bytes) -> bytes:
+        return out if self._recovery is None else self._recovery.passed(out)
+
+    async def _broken(self, error: UpstreamError | None) -> bytes:
+        """Go on with the message where that can be done; else return how it ends. error: None at an end."""
+        stream = self.stream
+        if self._recovery is not None:
+            self.answer.close()
+            rest = await self._recovery.rest(stream)
+            if rest is not None:
+                self.answer, self.stream = rest
+                self._silence = Silence(self._patience, self._clock())
+                return self.stream.start()
+        return stream.close() if error is None else stream.fail(error)
+
+    async def _sign_of_life(self, now: float) -> bytes:
         word = self._silence.word(now)
         if word is None:
             return b""
@@ -105,7 +122,7 @@ class MessageReply:
             return self.stream.ping()
         if word == "keep_alive":
             return self.stream.keep_alive()
-        return self.stream.fail(
+        return await self._broken(
             UpstreamError(
                 504, f"the upstream sent nothing for {self._silence.limit_s:.0f} s; the answer is cut"
             )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from ccr.errors import RequestError, UpstreamError
 from ccr.gateway.answers import JSON_TYPE, STREAM_TYPE, StreamEnds, whole_body
 from ccr.gateway.message_reply import MessageReply
+from ccr.gateway.recovery import recovery_for
 from ccr.gateway.refusal import is_refusal, refusal_body, refusal_from_answer
 from ccr.gateway.replies import Reply
 from ccr.protocol.anthropic import decode_messages_request
@@ -22,6 +23,7 @@ from ccr.protocol.native_relay import relayed_request
 from ccr.protocol.native_repairs import NativeSent
 from ccr.protocol.native_request import beta_header, request_from_json, sanitized
 from ccr.protocol.native_stream import NativeTap
+from ccr.protocol.recovery import continued_messages, takes_prefill
 from ccr.protocol.redaction import redacted
 from ccr.upstream.urls import is_relayed
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from ccr.gateway.patience import Patience
     from ccr.gateway.payload import Payloads
     from ccr.gateway.record import Record, Recorder
+    from ccr.gateway.recovery import Recovery
     from ccr.gateway.repairing import Repairing
     from ccr.gateway.replies import Client, StreamReply
     from ccr.gateway.routes import Route
@@ -111,7 +114,15 @@ class Native:
             record.api = ""
             return None
         if sent.stream and answer.content_type != JSON_TYPE:
-            return self._stream(answer, body, route, record)
+
+            async def rest(text: str) -> tuple[Answer, NativeTap]:
+                more = continued_messages(data, text, is_prefill=takes_prefill(route.traits))
+                answer = await answer_of(more, url, body, route, record)
+                if answer is None:
+                    raise UpstreamError(502, f"{record.provider} has no such route any more")
+                return answer, _tap(record)
+
+            return self._stream(answer, body, route, record, recovery_for(route, record, rest))
         return await self._message(answer, body, route, record)
 
     async def _relayed_answer(
@@ -125,6 +136,8 @@ class Native:
             relay_headers(record.client),
             stream=record.is_stream,
             user_token=record.client.user_token,
+            model=route.model,
+            effort=record.effort,
         )
         self._recorder.answered(record)
         if is_refusal(answer):
@@ -168,13 +181,16 @@ class Native:
         finally:
             record.rules += attempt.rules
 
-    def _stream(self, answer: Answer, body: bytes, route: Route, record: Record) -> MessageReply:
+    def _stream(
+        self, answer: Answer, body: bytes, route: Route, record: Record, recovery: Recovery | None
+    ) -> MessageReply:
         return MessageReply(
             answer,
-            NativeTap(model=record.model, provider=record.provider),
+            _tap(record),
             patience=self._patience_with(route),
             clock=self._clock,
             on_end=self._ends.of(record, route, self._learning.sample_of(body, route)),
+            recovery=recovery,
         )
 
     async def _message(self, answer: Answer, body: bytes, route: Route, record: Record) -> Reply:
@@ -242,6 +258,10 @@ def is_no_route(status: int, body: bytes) -> bool:
     if status == 404 and (said.is_page or not said.message):
         return True
     return _NO_ROUTE.search(said.message) is not None
+
+
+def _tap(record: Record) -> NativeTap:
+    return NativeTap(model=record.model, provider=record.provider)
 
 
 def _other_form(what: str, record: Record) -> UpstreamError:
