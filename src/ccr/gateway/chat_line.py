@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from ccr.errors import UpstreamError
 from ccr.gateway.answers import JSON_TYPE, STREAM_TYPE, StreamEnds, note_stream, whole_body
 from ccr.gateway.message_reply import MessageReply
+from ccr.gateway.recovery import recovery_for
 from ccr.gateway.replies import EVENT_STREAM, Reply
 from ccr.protocol.chat_from_messages import Conversion, chat_request_from_messages
 from ccr.protocol.errors_from_upstream import upstream_error
 from ccr.protocol.message_from_chat import message_from_chat
+from ccr.protocol.recovery import continued_chat, takes_prefill
 from ccr.protocol.request_rules import RequestRule
 from ccr.protocol.stream import MessageStream
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from ccr.gateway.sending import Sending
     from ccr.protocol.anthropic import MessagesRequest
     from ccr.protocol.call_extras import CallExtras
+    from ccr.protocol.openai import ChatRequest
     from ccr.upstream.client import Upstream
 
 
@@ -65,7 +68,7 @@ class ChatLine:
             record.rules += (RequestRule.CALL_SIGNATURE_RESTORED.value,)
         answer = await self._sending.send(route, chat, record, request, body)
         if request.stream and answer.content_type != JSON_TYPE:
-            return self._message_stream(answer, request, conversion, route, record)
+            return self._message_stream(answer, chat, request, conversion, route, record, body)
         data = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)
         if request.stream:
             return self._burst(data, request, conversion, route, record)
@@ -93,17 +96,37 @@ class ChatLine:
         return reply
 
     def _message_stream(
-        self, answer: Incoming, request: MessagesRequest, conversion: Conversion, route: Route, record: Record
+        self,
+        answer: Incoming,
+        chat: ChatRequest,
+        request: MessagesRequest,
+        conversion: Conversion,
+        route: Route,
+        record: Record,
+        body: bytes,
     ) -> MessageReply:
         stream = self._stream(request, conversion, route)
         end = self._ends.of(record, route, self._learning.sample(request, route))
+
+        async def rest(text: str) -> tuple[Incoming, MessageStream]:
+            nonlocal stream
+            more = continued_chat(chat, text, is_prefill=takes_prefill(route.traits))
+            answer = await self._sending.send(route, more, record, request, body)
+            stream = self._stream(request, conversion, route)
+            return answer, stream
 
         def on_end(reply: MessageReply) -> None:
             self._call_extras.put(_name(route), stream.call_extras)
             end(reply)
 
         return MessageReply(
-            answer, stream, patience=self._patience_with(route), clock=self._clock, on_end=on_end
+            answer,
+            stream,
+            patience=self._patience_with(route),
+            clock=self._clock,
+            on_end=on_end,
+            # The text of such an answer is the arguments of a tool call, which is not gone on with.
+            recovery=recovery_for(route, record, rest) if conversion.json_tool is None else None,
         )
 
     def _burst(
