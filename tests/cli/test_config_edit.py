@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from ccr.cli.config import config
 from ccr.errors import CcrError, ConfigError, StartError
+from ccr.setup.config_change import planned, read_written, write_planned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,6 +130,15 @@ def test_unknown_keys_are_warned_of(file: Path) -> None:
     done = run("set", "LOG_LEVL", "info")
     assert "did you mean LOG_LEVEL?" in done.output
     assert '"LOG_LEVL": "info"' in file.read_text()
+
+
+def test_a_file_that_changes_meanwhile_is_not_overwritten(file: Path) -> None:
+    written = read_written(file)
+    change, _ = planned(written, {**written.document, "PORT": 1}, {})
+    file.write_text("theirs")
+    with pytest.raises(StartError, match="changed by somebody else"):
+        write_planned(change)
+    assert file.read_text() == "theirs"
 
 
 def test_without_a_configuration(file: Path) -> None:

@@ -112,6 +112,9 @@ def database(folder: Path, settings: Any = SETTINGS, legacy: Any = TAKEN_OVER) -
             "INSERT INTO api_keys (id, encrypted_key, created_at) VALUES ('1', 'first-secret', '1970')"
         )
         made.execute("INSERT INTO api_keys (id, encrypted_key, created_at) VALUES ('2', 'second', '1970')")
+        made.execute(
+            "INSERT INTO api_keys (id, encrypted_key, created_at) VALUES ('profile:x', 'third', '1970')"
+        )
         if legacy is not None:
             made.execute(
                 "INSERT INTO legacy_storage_backups VALUES ('i', '/x', 'legacy-json-config', '', ?, '2026')",
@@ -211,7 +214,11 @@ OLD = """\
     { "name": "db", "api_base_url": "https://adb-1.azuredatabricks.net/serving-endpoints/m/invocations",
       "api_key": "$MY_UNSET_KEY", "models": ["m"],
       "transformer": {"use": ["databricks-custom", "made-up"], "m": {"use": [["x"]]}} },
-    { "name": "empty", "api_base_url": "" }
+    { "name": "empty", "api_base_url": "" },
+    { "name": "idle", "host": "x.cloud.databricks.com", "models": [] },
+    { "api_base_url": "https://x" },
+    { "name": "plain", "api_base_url": "http://127.0.0.1:9/v1/chat/completions", "models": ["p"],
+      "transformer": {"use": [3, ["maxtoken", 4]], "p": "odd"} }
   ],
   "transformers": [{ "path": "none.js" }],
   "CUSTOM_ROUTER_PATH": "router.js",
@@ -235,11 +242,15 @@ def test_a_folder_of_version_1(home: Path, tmp_path: Path) -> None:
     for kept in ("// mine", "/* everywhere */", '"HOST": "127.0.0.1"', "// routes", '"$MY_UNSET_KEY"'):
         assert kept in text, kept
     assert f'"CUSTOM_ROUTER_PATH": "{folder}/router.js"' in text
-    assert "made-up" not in text
+    assert '"transformer": {"use": ["databricks-custom"], "m": {"use": []}}' in text
     for sentence in (
         "MY_UNSET_KEY has to be set",
         "The provider empty has no api_base_url",
-        "The transformer made-up of db was left out",
+        "The provider idle has no models",
+        "The provider None has no name",
+        "A transformer of plain was left out: it is neither a name",
+        "transformer.p of plain has a form that is not known",
+        "A transformer of db was left out: ",
         "none.js is not there",
         "Router.think leads to empty,m",
         "fallback lost routes",
@@ -269,3 +280,22 @@ def test_what_has_nothing_wrong_is_not_touched(home: Path) -> None:
     (home / "config.json").write_text(good)
     assert "says this already" in run().output
     assert (home / "config.json").read_text() == good
+
+
+def test_files_of_transformers_and_routers_that_are_gone(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "v1"
+    folder.mkdir()
+    (folder / "own.js").write_text("")
+    provider = {**TAKEN_OVER["Providers"][0], "transformer": {"use": ["mine-alone"]}}
+    document = {
+        "providers": [provider],
+        "transformers": [{"path": "own.js"}, {"path": "$NOWHERE/x.js"}, {"path": "~/none-such.js"}],
+        "CUSTOM_ROUTER_PATH": "/nowhere/router.js",
+        "fallback": {"default": ["open,c"], "think": []},
+        "Router": {"default": "other,x"},
+    }
+    (folder / "config.json").write_text(json.dumps(document))
+    done = CliRunner().invoke(cli, ["import", str(folder), "--yes"], env={"NOWHERE": str(folder)})
+    assert "The custom router /nowhere/router.js is not there" in done.output
+    assert "~/none-such.js is not there" in done.output
+    assert "Router.default is open,a/b, the first model" in done.output

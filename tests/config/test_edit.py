@@ -109,6 +109,20 @@ def test_comments_order_and_quotes_stay() -> None:
     ).replace('"a,m" }', '"a,m", "background": "a,n" }')
 
 
+def test_objects_of_a_list_are_known_by_their_names() -> None:
+    text = (
+        '[\n  {"name": "a", /* A */ "x": 1}, // first\n  {"name": "b"},\n  {"path": "c", /* C */ "x": 1}\n]'
+    )
+    value = [{"name": "a", "x": 2}, {"path": "c", "x": 2}]
+    shorter = '[\n  {"name": "a", /* A */ "x": 2}, // first\n  {"path": "c", /* C */ "x": 2}\n]'
+    assert text_with(text, value) == shorter
+    value.insert(1, {"name": "n"})
+    value[2]["x"] = 3
+    assert text_with(shorter, value) == (
+        '[\n  {"name": "a", /* A */ "x": 2}, // first\n  { "name": "n" },\n  {"path": "c", /* C */ "x": 3}\n]'
+    )
+
+
 def test_what_is_the_same_is_not_touched() -> None:
     assert text_with(COMMENTED, values_from_bytes(COMMENTED.encode())) == COMMENTED
 

@@ -5,6 +5,16 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    import sys
+
+    if sys.argv[1:2] == ["statusline"] and len(sys.argv) <= 3 and not sys.argv[-1].startswith("-"):
+        # at every message of every session: not even the parser of the command line is imported
+        import os
+
+        from ccr.statusline.command import print_line
+
+        print_line(sys.argv[2] if len(sys.argv) > 2 else None, os.environ)
+        return
     from ccr.cli.main import run
 
     run()

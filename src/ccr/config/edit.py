@@ -11,6 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from ccr.config.key_path import NAMING
 from ccr.config.parse import MalformedError, values_from_bytes
 from ccr.config.syntax import Node, tree_of, unquoted
 
@@ -145,7 +146,8 @@ def _step_in_list(text: str, node: Node, old: Sequence[Any], new: Sequence[Any])
     if len(old) == len(new):
         return _step(text, node.entries[head].node, old[head], new[head])
     if len(old) > len(new):
-        return _without(text, node, head)
+        return _without(text, node, _first_other(old, new, head))
+    head = min(_first_other(new, old, head), len(old))
     if head == len(old):
         return _appended(text, node, new[head])
     entry = node.entries[head]
@@ -154,6 +156,20 @@ def _step_in_list(text: str, node: Node, old: Sequence[Any], new: Sequence[Any])
     indent = style.indent_at(entry.start)
     joint = ", " if is_inline else "," + style.newline + indent
     return text[: entry.start] + style.written(new[head], indent) + joint + text[entry.start :]
+
+
+def _first_other(these: Sequence[Any], those: Sequence[Any], otherwise: int) -> int:
+    """Return the index of the first entry that the other list has not even in another form.
+
+    An object is known by its ``name`` or ``path``, so that a changed provider is changed and not replaced.
+    """
+    known = [_identity(each) for each in those]
+    return next((at for at, each in enumerate(these) if _identity(each) not in known), otherwise)
+
+
+def _identity(value: Any) -> str:
+    names = [value.get(key) for key in NAMING] if isinstance(value, dict) else []
+    return next((name for name in names if isinstance(name, str)), json.dumps(value, sort_keys=True))
 
 
 def _appended(text: str, node: Node, value: Any, key: str = "") -> str:

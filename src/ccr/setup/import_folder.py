@@ -22,17 +22,11 @@ if TYPE_CHECKING:
 KINDS: Final = ("default", *SCENARIOS)
 
 
-def make_usable(
-    imported: Imported,
-    folder: Path,
-    check_step: Callable[[Step], object],
-    *,
-    own: frozenset[str] = frozenset(),
-) -> None:
+def make_usable(imported: Imported, folder: Path, check_step: Callable[[Step], object]) -> None:
     """Take out of ``imported.document`` what would stop the start, and note it.
 
     folder: where relative paths of the configuration start. check_step: raises ValueError on a step that
-    cannot be built. own: names of steps that files of the person's may define.
+    cannot be built; steps that files of the person's may define are not checked.
     """
     _find_files(imported, folder)
     has_files = bool(imported.document.get("transformers"))
@@ -47,7 +41,7 @@ def make_usable(
         elif has_files:
             kept.append(entry)
         else:
-            kept.append(_with_known_steps(imported, entry, check_step, own))
+            kept.append(_with_known_steps(imported, entry, check_step))
     imported.document[key] = kept
     _drop_dead_routes(imported, kept)
     _close(imported)
@@ -97,34 +91,39 @@ def _whole(path: object, folder: Path) -> str:
 
 
 def _with_known_steps(
-    imported: Imported, entry: dict[str, Any], check_step: Callable[[Step], object], own: frozenset[str]
+    imported: Imported, entry: dict[str, Any], check_step: Callable[[Step], object]
 ) -> dict[str, Any]:
     chains = entry.get("transformer")
     if not isinstance(chains, dict):
         return entry
 
     def is_known(step: Any) -> bool:
-        name, options = (
-            (step[0], step[1] if len(step) > 1 else {}) if isinstance(step, list) and step else (step, {})
-        )
-        if not isinstance(name, str) or not isinstance(options, dict):
-            return False
-        try:
-            if name not in own:
-                check_step(Step(name=name, options=options))
-        except ValueError as error:
-            imported.lost.append(f"The transformer {name} of {entry['name']} was left out: {error}.")
-            return False
-        return True
+        fault = _fault_of_step(step, check_step)
+        if fault:
+            imported.lost.append(f"A transformer of {entry['name']} was left out: {fault}.")
+        return not fault
 
-    def known(chain: Any) -> Any:
-        uses = chain if isinstance(chain, list) else chain.get("use") if isinstance(chain, dict) else None
-        if not isinstance(uses, list):
-            return chain
-        kept = [step for step in uses if is_known(step)]
-        return kept if isinstance(chain, list) else {**chain, "use": kept}
+    usable: dict[str, Any] = {}
+    for key, chain in chains.items():
+        steps = chain if key == "use" else chain.get("use") if isinstance(chain, dict) else None
+        if not isinstance(steps, list):
+            imported.lost.append(f"transformer.{key} of {entry['name']} has a form that is not known.")
+            continue
+        kept = [step for step in steps if is_known(step)]
+        usable[key] = kept if key == "use" else {**chain, "use": kept}
+    return {**entry, "transformer": usable}
 
-    return {**entry, "transformer": {key: known(chain) for key, chain in chains.items()}}
+
+def _fault_of_step(step: Any, check_step: Callable[[Step], object]) -> str | None:
+    parts = step if isinstance(step, list) and 1 <= len(step) <= 2 else [step]
+    name, options = parts[0], parts[1] if len(parts) == 2 else {}
+    if not isinstance(name, str) or not isinstance(options, dict):
+        return 'it is neither a name nor ["name", {options}]'
+    try:
+        check_step(Step(name=name, options=options))
+    except ValueError as error:
+        return f"{name}: {error}"
+    return None
 
 
 def _drop_dead_routes(imported: Imported, providers: list[dict[str, Any]]) -> None:

@@ -84,7 +84,9 @@ def read_database(path: Path) -> Stored:
             row = database.execute("SELECT value_json FROM app_config WHERE key = 'default'").fetchone()
             settings = _object(row[0]) if row else None
             keys = _rows(
-                database, "SELECT encrypted_key FROM api_keys WHERE encryption = 'plain' ORDER BY rowid"
+                database,
+                "SELECT encrypted_key FROM api_keys WHERE encryption = 'plain' AND id NOT LIKE 'profile:%' "
+                "ORDER BY rowid",
             )
             legacy = _rows(
                 database,
