@@ -7,12 +7,13 @@ import json
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from ccr.config.model import Secret
 from ccr.protocol.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ccr.config.model import Secret
+    from ccr.config.model import Config
 
 SHORTEST_SECRET: Final = 6
 """A shorter text is no secret, and would take harmless words out of every line."""
@@ -27,10 +28,28 @@ class Mask:
         self._forms = sorted((form for form in forms if len(form) >= SHORTEST_SECRET), key=len, reverse=True)
 
     def __call__(self, line: str) -> str:
-        """Return the line without secrets."""
+        """Return the line without secrets, and without what looks like one."""
+        return redacted(self.by_value(line))
+
+    def by_value(self, text: str) -> str:
+        """Return the text without the known secrets."""
         for form in self._forms:
-            line = line.replace(form, "***")
-        return redacted(line)
+            text = text.replace(form, "***")
+        return text
+
+
+def secrets_of_config(config: Config) -> list[Secret]:
+    """Return every secret that a configuration holds."""
+    providers = config.providers
+    candidates = [
+        config.api_key,
+        config.proxy_url,
+        *(provider.api_key for provider in providers),
+        *(key for provider in providers for key in provider.more_keys),
+        *(each.network.proxy for each in providers if isinstance(each.network.proxy, Secret)),
+        *(each.sign_in.client_secret for each in providers if each.sign_in is not None),
+    ]
+    return [secret for secret in candidates if secret is not None]
 
 
 def _forms(text: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ccr.config.masking import Mask
+from ccr.config.masking import Mask, secrets_of_config
 from ccr.config.model import Secret
 from ccr.daemon.log_file import BackgroundHandler, QuietFileHandler
 
@@ -111,22 +111,8 @@ def adjust_log(paths: Paths, config: Config, secrets: Iterable[Secret]) -> None:
 
 def secrets_of(config: Config, key: Secret, environ: Mapping[str, str]) -> list[Secret]:
     """Return every secret the process holds from its start."""
-    sign_ins = [provider.sign_in for provider in config.providers if provider.sign_in is not None]
-    candidates = [
-        key,
-        config.api_key,
-        config.proxy_url,
-        *(provider.api_key for provider in config.providers),
-        *(key for provider in config.providers for key in provider.more_keys),
-        *(
-            provider.network.proxy
-            for provider in config.providers
-            if isinstance(provider.network.proxy, Secret)
-        ),
-        *(sign_in.client_secret for sign_in in sign_ins),
-        *(Secret(environ[name]) for name in SECRET_VARIABLES if name in environ),
-    ]
-    return [secret for secret in candidates if secret is not None]
+    named = [Secret(environ[name]) for name in SECRET_VARIABLES if name in environ]
+    return [key, *secrets_of_config(config), *named]
 
 
 def _level_name(level: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from copy import copy
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
@@ -37,6 +38,7 @@ ROOT_TEXT: Final = b"ccr is running.\n"
 MAX_NAME_CHARS: Final = 128
 EXPLAIN_HEADER: Final = "x-ccr-explain"
 """Asks what would be done with a request, instead of doing it."""
+ERROR_EVENT: Final = b"event: error\n"
 MUST_CLOSE: Final = frozenset({408, 413})
 """After these the rest of the body is not worth reading."""
 
@@ -166,10 +168,20 @@ class Front:
         self, error: ApiError, dialect: Dialect, request_id: str, early: Early
     ) -> web.StreamResponse:
         """Answer with an error: by its status, or as the last event where the answer has begun."""
+        error = self._shown(error)
         begun = await early.end()
         if begun is None:
             return self._refused(error, dialect, request_id)
         return await _ended(begun, error_event(error, dialect, request_id))
+
+    def _shown(self, error: ApiError) -> ApiError:
+        """Return an error without secrets: a provider may repeat what it was sent."""
+        message = self._live.mask.by_value(error.message)
+        if message == error.message:
+            return error
+        shown = copy(error)
+        shown.message = message
+        return shown
 
     def _refused(self, error: ApiError, dialect: Dialect, request_id: str) -> web.Response:
         self._log.debug(
@@ -201,9 +213,13 @@ class Front:
             if begun is None:
                 await response.prepare(request)
             while data := await reply.next():
+                if ERROR_EVENT in data:
+                    data = self._live.mask.by_value(data.decode("utf-8", "surrogateescape")).encode(
+                        "utf-8", "surrogateescape"
+                    )
                 await response.write(data)
         except ApiError as error:
-            await response.write(error_event(error, dialect, request_id))
+            await response.write(error_event(self._shown(error), dialect, request_id))
         except asyncio.CancelledError:
             if not self._is_cut:
                 raise

@@ -12,6 +12,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from ccr.config.masking import Mask, secrets_of_config
 from ccr.gateway.lasting import Lasting
 from ccr.gateway.routes import Routes
 from ccr.plugins.loading import Plugins
@@ -62,6 +63,8 @@ class Live:
         self._loaded_at = clock()
         self._problems: tuple[str, ...] = ()
         self._need_restart: tuple[str, ...] = ()
+        self.mask = Mask(secrets_of_config(config))
+        """Takes the secrets of the current configuration out of texts."""
         routes = Routes(config, plugins.build)
         self.current = self._made(config, routes, SharedUpstream(config, sign_in(config)), plugins)
 
@@ -130,6 +133,7 @@ class Live:
         made = self._made(config, routes, shared, plugins)
         old, self.current = self.current, made
         self._number += 1
+        self.mask = Mask({*secrets_of_config(config), *secrets_of_config(old.config)})
         self._retired.add(old)
         old.retire()
         if shared is not old.shared:
