@@ -18,6 +18,7 @@ from ccr.daemon import identity
 from ccr.daemon.identity import Found
 from ccr.errors import ConfigError, StartError
 from ccr.sandbox import WorkspaceThread
+from ccr.upstream.discovered import read_discovered
 from tests.setup.workspaces import FOUNDATION_MODELS, ME, MODEL_SERVICES, TOKENS, ApiWorkspace, login_page
 
 if TYPE_CHECKING:
@@ -99,8 +100,9 @@ def test_unattended_the_best_of_each_family_is_proven_and_written(
         assert words in result.output
     assert TOKEN not in result.output + config_file(home).read_text()
     assert not (home / ".bashrc").exists()
-    config = load_config(Paths(config_file(home).parent), os.environ)
-    assert config.warnings == ()
+    paths = Paths(config_file(home).parent)
+    assert load_config(paths, os.environ).warnings == ()
+    assert SONNET in {model.name for model in read_discovered(paths)[workspace.url].models}
 
 
 def test_a_second_run_changes_nothing(home: Path, workspace: ApiWorkspace) -> None:
@@ -138,6 +140,7 @@ def test_declining_writes_nothing(home: Path, workspace: ApiWorkspace) -> None:
     assert result.exit_code == 0
     assert "Nothing was written" in result.output
     assert not config_file(home).exists()
+    assert read_discovered(Paths(config_file(home).parent)) == {}
     assert not (home / ".bashrc").exists()
 
 

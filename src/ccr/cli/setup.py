@@ -6,6 +6,7 @@ Every question is also an option. Whoever gives ``--yes`` is asked nothing; ``--
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,7 @@ def setup(
     """
     from ccr.config.paths import Paths
     from ccr.setup.who import Asked
+    from ccr.upstream.discovered import write_discovered
 
     asks = not (yes or devbox)
     if sum(option is not None for option in (profile, token_env, auth)) > 1:
@@ -107,13 +109,15 @@ def setup(
     )
     paths = Paths.from_environ(os.environ)
     session = _session(paths, choices, stores_token=store_token)
-    chosen = _models(session, choices)
+    sight = _look(session)
+    chosen = _models(session, sight, choices)
     is_written = write_shown(session, chosen, asks=asks)
     if install_claude:
         install_claude_if_missing(paths)
     if alias or (devbox and alias is None):
         add_alias(asks=asks)
     if is_written:
+        write_discovered(paths, session.url, sight.discovery.models, at=time.time())
         tell_next_steps(paths, session, chosen)
 
 
@@ -166,14 +170,11 @@ def _who(choices: Choices, url: str, profiles: dict[str, str], *, stores_token: 
     return who
 
 
-def _models(session: Session, choices: Choices) -> tuple[str, ...]:
-    """Return the models to configure, the default first, each of them proven unless that was declined."""
+def _look(session: Session) -> Sight:
     import asyncio
-    import datetime as dt
 
     from ccr.errors import StartError, UpstreamError
-    from ccr.setup.families import ranked_by_family
-    from ccr.setup.session import earlier_models, look, prove_best, prove_models
+    from ccr.setup.session import look
 
     try:
         sight = asyncio.run(look(session))
@@ -182,6 +183,18 @@ def _models(session: Session, choices: Choices) -> tuple[str, ...]:
             f"{error.message}.\n`ccr doctor` looks closer once there is a configuration."
         ) from error
     _tell(sight)
+    return sight
+
+
+def _models(session: Session, sight: Sight, choices: Choices) -> tuple[str, ...]:
+    """Return the models to configure, the default first, each of them proven unless that was declined."""
+    import asyncio
+    import datetime as dt
+
+    from ccr.errors import StartError, UpstreamError
+    from ccr.setup.families import ranked_by_family
+    from ccr.setup.session import earlier_models, prove_best, prove_models
+
     today = dt.datetime.now(dt.UTC).date()
     ranked = ranked_by_family(sight.discovery.models, today)
     if choices.models:
