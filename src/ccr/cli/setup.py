@@ -92,7 +92,6 @@ def setup(
     """
     from ccr.config.paths import Paths
     from ccr.setup.who import Asked
-    from ccr.upstream.discovered import write_discovered
 
     asks = not (yes or devbox)
     if sum(option is not None for option in (profile, token_env, auth)) > 1:
@@ -117,7 +116,7 @@ def setup(
     if alias or (devbox and alias is None):
         add_alias(asks=asks)
     if is_written:
-        write_discovered(paths, session.url, sight.discovery.models, at=time.time())
+        _remember(paths, session.url, sight)
         tell_next_steps(paths, session, chosen)
 
 
@@ -168,6 +167,15 @@ def _who(choices: Choices, url: str, profiles: dict[str, str], *, stores_token: 
     if who is None:
         raise click.UsageError(NO_IDENTITY)
     return who
+
+
+def _remember(paths: Paths, url: str, sight: Sight) -> None:
+    """Remember what the workspace serves; a second run that finds the same writes nothing."""
+    from ccr.upstream.discovered import read_discovered, write_discovered
+
+    known = read_discovered(paths).get(url)
+    if known is None or known.models != sight.discovery.models:
+        write_discovered(paths, url, sight.discovery.models, at=time.time())
 
 
 def _look(session: Session) -> Sight:
