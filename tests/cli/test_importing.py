@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ccr.cli.main import cli
-from ccr.errors import CcrError, StartError
+from ccr.errors import CcrError, ConfigError, StartError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -299,3 +299,23 @@ def test_files_of_transformers_and_routers_that_are_gone(home: Path, tmp_path: P
     assert "The custom router /nowhere/router.js is not there" in done.output
     assert "~/none-such.js is not there" in done.output
     assert "Router.default is open,a/b, the first model" in done.output
+
+
+def test_a_database_of_an_earlier_version_3_and_odd_values(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "config.sqlite"
+    settings = {**SETTINGS, "Providers": [*SETTINGS["Providers"][:1], "odd"], "profile": 3, "Router": []}
+    with closing(sqlite3.connect(path)) as made, made:
+        made.execute("CREATE TABLE app_config (key TEXT PRIMARY KEY, value_json TEXT, updated_at TEXT)")
+        made.execute("INSERT INTO app_config VALUES ('default', ?, '')", [json.dumps(settings)])
+    run(str(path), "--yes")
+    assert written(home)["Router"] == {"default": "open,a/b"}
+    with closing(sqlite3.connect(path)) as made, made:
+        made.execute("UPDATE app_config SET value_json = '{'")
+    with pytest.raises(StartError, match="holds no configuration"):
+        run(str(path))
+
+
+def test_a_file_that_cannot_be_kept_as_it_is(home: Path) -> None:
+    (home / "config.json").write_text("{")
+    with pytest.raises(ConfigError, match="JSON"):
+        run()
