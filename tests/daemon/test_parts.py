@@ -441,5 +441,16 @@ class TestMain:
         monkeypatch.setitem(sys.modules, "uvloop", None)
         assert _loop_factory() is None
 
+    def test_no_image_of_the_process_is_left(self) -> None:
+        program = (
+            "import resource; from ccr.daemon.main import _harden; _harden();"
+            "print(resource.getrlimit(resource.RLIMIT_CORE), resource.getrlimit(resource.RLIMIT_NOFILE))"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        core, _, descriptors = done.stdout.partition(") ")
+        assert core == "(0, 0"
+        soft, hard = descriptors.strip("()\n ").split(", ")
+        assert soft == hard
+
     def test_config_is_a_value(self) -> None:
         assert Config() == Config()
