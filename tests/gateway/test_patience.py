@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 
+from ccr.config.model import Timeouts
 from ccr.gateway.patience import Patience, Silence, Word
 
 PATIENCE = Patience(ping_s=15, keep_alive_after_s=120, keep_alive_every_s=60, idle_s=300)
@@ -49,3 +50,23 @@ def test_a_client_that_takes_no_bytes_is_no_fault_of_the_upstream() -> None:
     silence = Silence(PATIENCE, 0)
     silence.waited(15)
     assert silence.word(10_000) == "keep_alive"
+
+
+def test_before_the_first_byte_of_its_body_an_upstream_may_take_longer() -> None:
+    patience = Patience(idle_s=10, first_byte_s=30)
+    silence = Silence(patience, 0.0)
+    silence.waited(29.9)
+    assert silence.word(0.0) is None
+    silence.waited(0.1)
+    assert (silence.word(0.0), silence.limit_s) == ("give_up", 30)
+    silence.heard()
+    silence.waited(10.0)
+    assert (silence.word(0.0), silence.limit_s) == ("give_up", 10)
+    assert (patience.whole_s, Patience(idle_s=10).whole_s) == (30, 10)
+
+
+def test_a_provider_may_say_something_else() -> None:
+    patience = Patience(idle_s=10, first_byte_s=30)
+    assert patience.with_provider(Timeouts()) is patience
+    assert patience.with_provider(Timeouts(idle_s=3)) == Patience(idle_s=3, first_byte_s=30)
+    assert patience.with_provider(Timeouts(first_byte_s=4)) == Patience(idle_s=10, first_byte_s=4)

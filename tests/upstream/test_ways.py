@@ -296,6 +296,19 @@ async def test_no_connection_in_time(names: dict[str, list[list[str]]]) -> None:
     assert (error.status, error.should_retry) == (504, None)
 
 
+async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ccr.upstream.ways.MAX_TARGETS", 2)
+    monkeypatch.setattr("ccr.upstream.standing.MAX_BREAKERS", 2)
+    async with raw_upstream(good_completion) as raw, connected() as upstream:
+        for number in range(5):
+            to = provider(f"{raw.url}/{number}")
+            answer = await upstream.open(to, to.url, b"{}", stream=False, model=f"m{number}")
+            await answer.read(timeout_s=5)
+            answer.close()
+        assert [got.head.split(" ")[1] for got in raw.got] == [f"/{number}" for number in range(5)]
+        assert {got.connection for got in raw.got} == {1}
+
+
 async def test_the_first_byte_in_its_own_time() -> None:
     waiting = asyncio.Event()
 
