@@ -45,6 +45,7 @@ def test_a_path_must_be_whole_and_lead_to_a_file(plugin: Path) -> None:
     assert refusal(plugin.parent) == f"{plugin.parent} is no file"
 
 
+@pytest.mark.fault("L120", outcome="one that others can write is not loaded")
 def test_a_file_or_folder_others_can_write_is_refused(plugin: Path) -> None:
     plugin.chmod(0o646)
     assert refusal(plugin) == f"{plugin} can be written by other users; `chmod go-w {plugin}` closes it"

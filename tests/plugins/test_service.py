@@ -109,6 +109,7 @@ async def test_a_plugin_that_throws_fails_its_request(
 
 
 @needs_node
+@pytest.mark.fault("L120", outcome="one that cannot be loaded stops the start with its traceback")
 async def test_a_file_that_fails_stops_the_start_with_its_traceback(
     tmp_path: Path, plugin_file: PluginFile
 ) -> None:

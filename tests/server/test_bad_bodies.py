@@ -114,3 +114,14 @@ async def test_big_numbers_in_tools_are_kept() -> None:
         answered = await ask(service.port, request(service.port, body=TOOL % schema))
         assert answered.status == 200
         assert b"1180591620717411303424" in raw.got[0].body
+
+
+@pytest.mark.fault("J53", outcome="sent on whole")
+async def test_an_image_of_30_megabytes_goes_through() -> None:
+    data = "A" * 30_000_000
+    source = {"type": "base64", "media_type": "image/png", "data": data}
+    content = [{"type": "image", "source": source}, {"type": "text", "text": "what is it?"}]
+    async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
+        body = message_body(messages=[{"role": "user", "content": content}])
+        assert (await ask(service.port, request(service.port, body=body))).status == 200
+        assert data.encode() in raw.got[0].body

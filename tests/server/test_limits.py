@@ -20,7 +20,6 @@ from tests.server.raw_client import ask, raw_client, request
 from tests.server.service import config_for, message_body, running
 from tests.upstream.raw import Exchange, good_completion, raw_upstream, text_chunk
 
-
 CHUNKS = 1200
 """60 MB: several times what the buffers of the kernel hold on two loopback connections."""
 

@@ -52,6 +52,7 @@ THROWN = [
 
 @pytest.mark.parametrize("hook", ["transformRequestIn", "auth", "transformResponseOut", "stream"])
 @pytest.mark.parametrize(("way", "reason", "should_retry"), THROWN)
+@pytest.mark.fault("L120", outcome="a plugin that raises fails its request, with its name; others go on")
 async def test_what_a_plugin_throws_fails_its_request_alone(
     host: NodeHost,
     plugin_file: PluginFile,
@@ -104,6 +105,7 @@ async def test_an_error_nobody_waits_for_is_only_logged(
 
 
 @pytest.mark.parametrize("hook", ["transformRequestIn", "transformResponseOut", "stream"])
+@pytest.mark.fault("L120", outcome="one that hangs is cut by a deadline")
 async def test_a_plugin_that_never_answers_is_cut(
     make_host: MakeHost, plugin_file: PluginFile, hook: str
 ) -> None:
