@@ -9,13 +9,15 @@ import ssl
 import sys
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 import trustme
 
 from ccr.config.model import DIRECT, Config, Network, Provider, Secret, Timeouts
 from ccr.errors import ConfigError, UpstreamError
+from ccr.upstream.auth.http import AiohttpTokenHttp
 from ccr.upstream.client import Upstream
-from ccr.upstream.ways import check_proxies
+from ccr.upstream.ways import Reach, check_proxies
 from tests.upstream.proxy_servers import ConnectProxy, SocksProxy, listening
 from tests.upstream.raw import good_completion, raw_upstream
 
@@ -184,6 +186,24 @@ async def test_without_the_extra_a_socks_proxy_stops_the_start(monkeypatch: pyte
         assert "secret" not in str(caught.value)
     check_proxies(Config(providers=(far,), proxy_url=Secret("http://proxy.test")))
     check_proxies(Config(providers=(provider("http://127.0.0.1:1/x"),), proxy_url=proxy))
+
+
+async def test_signing_in_goes_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listening(SocksProxy()) as proxy, raw_upstream(good_completion) as raw:
+        proxy_url = Secret(f"socks5h://127.0.0.1:{proxy.port}")
+        far = provider(f"http://{HOST}:{raw.port}/token", proxy=proxy_url)
+        http = AiohttpTokenHttp(reach=Reach.of(Config(providers=(far,)), far))
+        assert (await http.post_form(far.url, {"a": "b"}, None)).status == 200
+        assert proxy.asked == [f"{HOST}:{raw.port}"]
+        direct = Reach.of(Config(proxy_url=proxy_url), provider(raw.url, proxy=DIRECT, ca_file="x"))
+        assert direct == Reach(None, (), ("x",))
+        exempt = Reach.of(Config(proxy_url=proxy_url, no_proxy=(HOST,)), provider(raw.url))
+        session, _ = exempt.session(far.url, aiohttp.ClientTimeout())
+        assert type(session.connector) is aiohttp.TCPConnector
+        await session.close()
+        monkeypatch.setattr("ccr.upstream.socks.has_socks", lambda: False)
+        with pytest.raises(ConfigError, match="socks"):
+            await http.post_form(far.url, {"a": "b"}, None)
 
 
 def test_the_library_is_imported_only_for_such_a_proxy() -> None:

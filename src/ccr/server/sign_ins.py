@@ -13,6 +13,7 @@ from ccr.config.profiles import read_text
 from ccr.upstream.auth.credentials import credentials_of
 from ccr.upstream.auth.http import AiohttpTokenHttp
 from ccr.upstream.identities import identities_of
+from ccr.upstream.ways import Reach
 
 if TYPE_CHECKING:
     import logging
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @dataclass
 class _Shared:
     identity: Identity
-    proxy_url: Secret | None
+    reach: Reach
     credentials: Credentials
     leases: int = 0
 
@@ -45,18 +46,19 @@ class SignIns:
         ``close`` each. Raises ConfigError with what was looked for, of all providers for which nothing was
         found.
         """
+        reaches = {provider.name: Reach.of(config, provider) for provider in config.providers}
         return {
-            name: Lease(self._find(identity, config.proxy_url), self)
+            name: Lease(self._find(identity, reaches[name]), self)
             for name, identity in identities_of(config, self._environ).items()
         }
 
-    def _find(self, identity: Identity, proxy_url: Secret | None) -> _Shared:
+    def _find(self, identity: Identity, reach: Reach) -> _Shared:
         for each in self._shared:
-            if (each.identity, each.proxy_url) == (identity, proxy_url):
+            if (each.identity, each.reach) == (identity, reach):
                 return each
-        http = AiohttpTokenHttp(proxy_url=proxy_url)
+        http = AiohttpTokenHttp(reach=reach)
         credentials = credentials_of(identity, self._environ, http=http, read_file=read_text, log=self._log)
-        self._shared.append(_Shared(identity, proxy_url, credentials))
+        self._shared.append(_Shared(identity, reach, credentials))
         return self._shared[-1]
 
     async def give_back(self, shared: _Shared) -> None:

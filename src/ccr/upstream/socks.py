@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from ccr.errors import ConfigError, Problem
 from ccr.upstream.failures import HostUnreachableError, ProxyRefusedError, ProxyUnreachableError
 
 if TYPE_CHECKING:
@@ -31,11 +32,20 @@ def has_socks() -> bool:
     return find_spec("aiohttp_socks") is not None
 
 
+def missing(where: str) -> Problem:
+    """Return what to say of a SOCKS proxy named at a place when aiohttp-socks is not installed."""
+    return Problem(
+        "config.json", where, "a SOCKS proxy", f"a SOCKS proxy only with the extra [socks]: {INSTALL}"
+    )
+
+
 def socks_connector(proxy: str, *, on_new: Callable[[], None], **settings: Any) -> aiohttp.TCPConnector:
     """Return a connector whose connections go through the proxy. on_new: called when it makes one.
 
-    settings: of aiohttp's connector. Raises ImportError when aiohttp-socks is not installed.
+    settings: of aiohttp's connector. Raises ConfigError when aiohttp-socks is not installed.
     """
+    if not has_socks():
+        raise ConfigError(missing("PROXY_URL"))
     import python_socks  # imported here: an extra, and only for those who have such a proxy
     from aiohttp_socks import ProxyConnector, ProxyType
 

@@ -11,15 +11,17 @@ import asyncio
 import socket
 import ssl
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from ccr.errors import ConfigError, Problem
+from ccr.config.model import Secret
+from ccr.errors import ConfigError
 from ccr.upstream.exchange import Target
 from ccr.upstream.proxies import is_socks, proxy_for
-from ccr.upstream.socks import INSTALL, has_socks, socks_connector
+from ccr.upstream.socks import has_socks, missing, socks_connector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +38,35 @@ MAX_TARGETS: Final = 256
 
 current_attempt: ContextVar[Attempt] = ContextVar("attempt")
 """The attempt that the running task makes."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How something beside the models of a provider is reached: its token endpoint, its REST API."""
+
+    proxy_url: Secret | None = None
+    no_proxy: tuple[str, ...] = ()
+    ca_files: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: Config, provider: Provider) -> Reach:
+        """Return how what belongs to a provider is reached."""
+        network = provider.network
+        proxy = config.proxy_url if network.proxy is None else network.proxy
+        own = () if network.ca_file is None else (network.ca_file,)
+        return cls(proxy if isinstance(proxy, Secret) else None, config.no_proxy, (*config.ca_files, *own))
+
+    def session(self, url: str, timeout: aiohttp.ClientTimeout) -> tuple[aiohttp.ClientSession, str | None]:
+        """Return connections to a URL, and the proxy to name with each request.
+
+        Raises ConfigError for a SOCKS proxy without the extra.
+        """
+        proxy = proxy_for(url, None, self.proxy_url, self.no_proxy)
+        connector = _connector(proxy, context_with(self.ca_files), force_close=True)
+        session = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
+        )
+        return session, None if proxy is None or is_socks(proxy) else proxy
 
 
 class Way:
@@ -109,8 +140,7 @@ def check_proxies(config: Config) -> None:
         proxy = proxy_for(provider.url, provider.network.proxy, config.proxy_url, config.no_proxy)
         if proxy is not None and is_socks(proxy):
             where = "PROXY_URL" if provider.network.proxy is None else f"proxy of provider {provider.name}"
-            allowed = f"a SOCKS proxy only with the extra [socks]: {INSTALL}"
-            problems.append(Problem("config.json", where, "a SOCKS proxy", allowed))
+            problems.append(missing(where))
     if problems:
         raise ConfigError(*dict.fromkeys(problems))
 
@@ -133,18 +163,7 @@ def context_with(ca_files: Iterable[str]) -> ssl.SSLContext | None:
 def _session(
     proxy: str | None, context: ssl.SSLContext | None, connect_s: float, *, force_close: bool
 ) -> aiohttp.ClientSession:
-    settings: dict[str, Any] = {
-        "limit": 0,
-        "ttl_dns_cache": DNS_TTL_S,
-        "force_close": force_close,
-        "keepalive_timeout": None if force_close else KEEP_ALIVE_S,
-        "ssl": True if context is None else context,
-    }
-    connector = (
-        socks_connector(proxy, on_new=_note_new, **settings)
-        if proxy is not None and is_socks(proxy)
-        else aiohttp.TCPConnector(socket_factory=_new_socket, **settings)
-    )
+    connector = _connector(proxy, context, force_close=force_close)
     return aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s),
@@ -153,6 +172,21 @@ def _session(
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=READ_BYTES,
     )
+
+
+def _connector(
+    proxy: str | None, context: ssl.SSLContext | None, *, force_close: bool
+) -> aiohttp.TCPConnector:
+    settings: dict[str, Any] = {
+        "limit": 0,
+        "ttl_dns_cache": DNS_TTL_S,
+        "force_close": force_close,
+        "keepalive_timeout": None if force_close else KEEP_ALIVE_S,
+        "ssl": True if context is None else context,
+    }
+    if proxy is not None and is_socks(proxy):
+        return socks_connector(proxy, on_new=_note_new, **settings)
+    return aiohttp.TCPConnector(socket_factory=_new_socket, **settings)
 
 
 def _note_new() -> None:

@@ -11,19 +11,18 @@ import asyncio
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
 from ccr import __version__
-from ccr.config.address import is_loopback
 from ccr.errors import UpstreamError
 from ccr.protocol.error_bodies import error_body
 from ccr.protocol.redaction import redacted
 from ccr.upstream.auth.refusals import is_token_refusal
 from ccr.upstream.failures import unreachable
 from ccr.upstream.urls import host_of
+from ccr.upstream.ways import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,17 +56,13 @@ class WorkspaceApi:
         self.host = host_of(url)
         self._url = url
         self._token = token
-        is_here = is_loopback(urlsplit(url).hostname or "")
-        self._proxy = None if proxy_url is None or is_here else proxy_url.reveal()
+        self._reach = Reach(proxy_url)
+        self._proxy: str | None = None
         self._deadline_s = deadline_s
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=None),
-            trust_env=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        self._session, self._proxy = self._reach.session(self._url, aiohttp.ClientTimeout(total=None))
         return self
 
     async def __aexit__(

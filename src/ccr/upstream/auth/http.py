@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from ccr import __version__
-from ccr.config.address import is_loopback
 from ccr.errors import UpstreamError
 from ccr.upstream.failures import unreachable
 from ccr.upstream.urls import host_of
+from ccr.upstream.ways import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,17 +45,18 @@ class TokenHttp(Protocol):
 class AiohttpTokenHttp:
     """Posts with aiohttp: redirects not followed, nothing read from the environment, a connection of its own.
 
-    proxy_url: ``PROXY_URL``, not used on this machine.
+    proxy_url: ``PROXY_URL``, not used on this machine. reach: the same and more, in its place.
     """
 
     def __init__(
         self,
         *,
         proxy_url: Secret | None = None,
+        reach: Reach | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         total_timeout_s: float = TOTAL_TIMEOUT_S,
     ) -> None:
-        self._proxy_url = proxy_url
+        self._reach = reach or Reach(proxy_url)
         self._connect_timeout_s = connect_timeout_s
         self._total_timeout_s = total_timeout_s
 
@@ -65,14 +65,16 @@ class AiohttpTokenHttp:
     ) -> FormAnswer:
         """Return the answer; see `TokenHttp`."""
         host = host_of(url)
-        is_local = is_loopback(urlsplit(url).hostname or "")
+        session, proxy = self._reach.session(
+            url, aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s)
+        )
         try:
-            async with asyncio.timeout(self._total_timeout_s) as deadline, self._session() as session:
+            async with asyncio.timeout(self._total_timeout_s) as deadline, session:
                 response = await session.post(
                     url,
                     data=dict(form),
                     headers=_headers(basic),
-                    proxy=None if self._proxy_url is None or is_local else self._proxy_url.reveal(),
+                    proxy=proxy,
                     allow_redirects=False,
                 )
                 body = await _bounded_body(response, host)
@@ -82,14 +84,6 @@ class AiohttpTokenHttp:
                 raise UpstreamError(504, said) from error
             raise unreachable(error, provider=_WHO, host=host) from error
         return FormAnswer(response.status, response.headers, body)
-
-    def _session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(force_close=True),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
-            trust_env=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
 
 
 def _headers(basic: tuple[str, Secret] | None) -> dict[str, str]:
