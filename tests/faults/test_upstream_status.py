@@ -1,0 +1,292 @@
+"""Table S: what an upstream can answer instead of a model's answer, and what the client then sees."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ccr.config.load import config_from_bytes
+from ccr.config.model import Network, Provider, Router, Secret
+from ccr.errors import ConfigError
+from ccr.upstream.breaker import MAX_FAILURES, OPEN_S
+from ccr.upstream.trying import Pace
+from tests.faults.network import config_at
+from tests.gateway.test_messages import events, post, text_of
+from tests.server.service import MODEL, UPSTREAM_KEY, config_for, running
+from tests.upstream.raw import Exchange, Play, good_completion, good_stream, raw_upstream
+
+if TYPE_CHECKING:
+    from ccr.config.model import Config
+    from tests.server.raw_client import Answered
+    from tests.server.service import Service
+
+ROUTES = ("/v1/messages", "/v1/chat/completions")
+
+
+def status(code: int, body: str = '{"message": "no"}', **headers: str) -> Play:
+    async def play(exchange: Exchange) -> None:
+        await exchange.answer(body, code, **headers)
+
+    return play
+
+
+def with_pace(service: Service, pace: Pace) -> None:
+    service.app.upstream._pace = pace
+
+
+async def no_pause(_seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
+def kind_of(answered: Answered) -> str:
+    return str(answered.json["error"]["type"])
+
+
+def message_of(answered: Answered) -> str:
+    return str(answered.json["error"]["message"])
+
+
+# -- refusals --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.fault("S70", outcome="told as it is, no renewal, once")
+async def test_a_missing_permission(stream: bool) -> None:
+    body = '{"error_code": "PERMISSION_DENIED", "message": "User may not query this endpoint"}'
+    async with raw_upstream(status(403, body)) as raw, running(config_at(raw.url)) as service:
+        answered = await post(service, stream=stream)
+        assert (answered.status, kind_of(answered)) == (403, "permission_error")
+        assert "User may not query this endpoint" in message_of(answered)
+        assert answered.headers["x-should-retry"] == "false"
+        assert len(raw.got) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "passed_on", "sent"),
+    [
+        ("2", "2", 3),
+        ("0", "0", 3),
+        ("4.2", "5", 3),
+        ("-1", None, 1),
+        ("1e9", "86400", 1),
+        ("9999999", "86400", 1),
+        ("soon", None, 1),
+        ("Wed, 18 Nov 2020 11:00:00 GMT", "0", 3),
+        (None, None, 1),
+    ],
+)
+@pytest.mark.fault("S71", outcome="read in every form, passed on when sensible; at most 5 s are waited here")
+async def test_a_limit(given: str | None, passed_on: str | None, sent: int) -> None:
+    headers = {} if given is None else {"retry_after": given}
+    async with raw_upstream(status(429, **headers)) as raw, running(config_at(raw.url)) as service:
+        with_pace(service, Pace(sleep=no_pause))
+        answered = await post(service)
+        assert (answered.status, kind_of(answered)) == (429, "rate_limit_error")
+        assert answered.headers.get("retry-after") == passed_on
+        assert "x-should-retry" not in answered.headers
+        assert len(raw.got) == sent
+
+
+PAGE = (
+    "<html><head><title>Bad gateway</title></head><body>"
+    + f"Authorization: Bearer {UPSTREAM_KEY}" * 200
+    + "</body></html>"
+)
+
+
+@pytest.mark.parametrize("target", ROUTES)
+@pytest.mark.parametrize("code", [500, 502, 503, 504, 529])
+@pytest.mark.parametrize("body", [json.dumps({"message": UPSTREAM_KEY}), PAGE, "x" * 100_000, "\xff"])
+@pytest.mark.fault("S72", outcome="two more tries, then the same class of error, cut and without secrets")
+async def test_trouble(code: int, body: str, target: str) -> None:
+    async with raw_upstream(status(code, body)) as raw, running(config_at(raw.url)) as service:
+        with_pace(service, Pace(sleep=no_pause))
+        answered = await post(service, target=target)
+        assert answered.status == code
+        assert UPSTREAM_KEY not in answered.body.decode()
+        assert len(message_of(answered).encode()) < 2200
+        assert "databricks" in message_of(answered)
+        assert "x-should-retry" not in answered.headers
+        assert len(raw.got) == 3
+
+
+@pytest.mark.parametrize("target", ROUTES)
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.fault("S77", outcome="502 that names the host, final; the other host sees nothing")
+async def test_a_redirect(code: int, stream: bool, target: str) -> None:
+    async with (
+        raw_upstream(good_completion) as other,
+        raw_upstream(status(code, "", location=f"{other.url}/steal")) as raw,
+        running(config_at(raw.url)) as service,
+    ):
+        answered = await post(service, stream=stream, target=target)
+        assert (answered.status, answered.headers["x-should-retry"]) == (502, "false")
+        assert "to 127.0.0.1" in message_of(answered)
+        assert (len(raw.got), other.connections) == (1, 0)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.fault("S78", outcome="passed over")
+async def test_interim_answers(stream: bool) -> None:
+    async def play(exchange: Exchange) -> None:
+        await exchange.send("HTTP/1.1 100 Continue\r\n\r\n")
+        await exchange.send("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n")
+        await (good_stream if stream else good_completion)(exchange)
+
+    async with raw_upstream(play) as raw, running(config_at(raw.url)) as service:
+        for _ in range(2):
+            answered = await post(service, stream=stream)
+            assert answered.status == 200
+            assert b"hel" in answered.body
+        assert raw.connections == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("play", "said"),
+    [
+        (status(200, "<html><title>Sign in</title></html>", content_type="text/html"), "web page (Sign in)"),
+        (status(200, ""), "with nothing"),
+        (status(200, "   "), "with nothing"),
+        (status(200, "", content_type="text/event-stream"), "closed the stream"),
+    ],
+)
+@pytest.mark.fault("S75", outcome="502 that says it is a page, final")
+@pytest.mark.fault("S76", outcome="502")
+async def test_no_answer(play: Play, said: str, stream: bool) -> None:
+    async with raw_upstream(play) as raw, running(config_at(raw.url)) as service:
+        answered = await post(service, stream=stream)
+        if said == "closed the stream":
+            if stream:
+                assert events(answered)[-1]["type"] == "error"
+            else:
+                assert answered.status == 502
+            return
+        assert answered.status == 502
+        assert said in message_of(answered)
+
+
+# -- fallbacks -------------------------------------------------------------------------------------------
+
+
+def provider(name: str, url: str, **network: Any) -> Provider:
+    return Provider(
+        name=name,
+        url=f"{url}/chat/completions",
+        api_key=Secret(f"key-of-{name}"),
+        models=("m",),
+        network=Network(**network),
+    )
+
+
+def chain(*providers: Provider) -> Config:
+    names = tuple(f"{each.name},m" for each in providers[1:])
+    router = Router(default=f"{providers[0].name},m", alternatives={"default": names})
+    return replace(config_for("http://127.0.0.1:9"), providers=providers, router=router)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("target", ROUTES)
+@pytest.mark.fault("S79", outcome="the second answers; none: the last error, three tries in all")
+async def test_a_chain(stream: bool, target: str) -> None:
+    play = good_stream if stream else good_completion
+    async with raw_upstream(status(503)) as a, raw_upstream(play) as b:
+        config = chain(provider("a", a.url), provider("b", b.url))
+        async with running(config) as service:
+            with_pace(service, Pace(sleep=no_pause))
+            answered = await post(service, stream=stream, target=target)
+            assert answered.status == 200
+            assert b"hel" in answered.body
+            await service.idle()
+            assert service.records[0]["failed"] == ["a,m: 503"] * 2
+            assert [got.headers["authorization"] for got in b.got] == ["Bearer key-of-b"]
+            assert "key-of-b" not in "".join(got.head for got in a.got)
+
+
+@pytest.mark.fault("S79", outcome="the second answers; none: the last error, three tries in all")
+async def test_nobody_in_the_chain() -> None:
+    async with (
+        raw_upstream(status(503)) as a,
+        raw_upstream(status(500)) as b,
+        running(chain(provider("a", a.url), provider("b", b.url))) as service,
+    ):
+        with_pace(service, Pace(sleep=no_pause))
+        answered = await post(service)
+        assert answered.status == 500
+        assert message_of(answered).endswith("Failed before: a,m.")
+        assert len(a.got) + len(b.got) == 3
+
+
+@pytest.mark.fault(
+    "S79", outcome="a route that leads to itself is tried once; one that is not there stops the start"
+)
+async def test_a_loop_in_the_chain() -> None:
+    values = {
+        "Providers": [
+            {"name": name, "api_base_url": "http://127.0.0.1:9/chat", "api_key": "k", "models": ["m"]}
+            for name in ("a", "b")
+        ],
+        "Router": {"default": ["a,m", "b,m", "a,m", "b,m"]},
+    }
+    config = config_from_bytes(json.dumps(values).encode(), {})
+    async with raw_upstream(status(503)) as a, raw_upstream(status(503)) as b:
+        moved = (provider("a", a.url, retries=0), provider("b", b.url, retries=0))
+        async with running(replace(config, providers=moved)) as service:
+            assert (await post(service)).status == 503
+            assert (len(a.got), len(b.got)) == (1, 1)
+    values["Router"] = {"default": ["a,m", "c,m"]}
+    with pytest.raises(ConfigError, match=r"Router\.default.*c"):
+        config_from_bytes(json.dumps(values).encode(), {})
+
+
+# -- breaker ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.fault("S80", outcome="503 at once; one probe after 15 s restores it")
+async def test_an_open_breaker(stream: bool) -> None:
+    now = 1000.0
+    play = good_stream if stream else good_completion
+    async with (
+        raw_upstream(*[status(503)] * MAX_FAILURES, play) as raw,
+        running(config_for(raw.url)) as service,
+    ):
+        with_pace(service, Pace(clock=lambda: now, sleep=no_pause))
+        for _ in range(MAX_FAILURES):
+            assert (await post(service, stream=stream)).status == 503
+        answered = await post(service, stream=stream)
+        assert (answered.status, kind_of(answered)) == (503, "overloaded_error")
+        assert f"databricks, {MODEL}: not asked" in message_of(answered)
+        assert answered.headers["retry-after"] == "15"
+        assert len(raw.got) == MAX_FAILURES
+        now += OPEN_S
+        answered = await post(service, stream=stream)
+        assert answered.status == 200
+        assert (text_of(events(answered)) if stream else answered.json["content"][0]["text"]) == "hello"
+
+
+@pytest.mark.fault("S73", outcome="400 in the words by which the client compacts")
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_prompt_that_is_too_long(stream: bool) -> None:
+    body = json.dumps({"error_code": "BAD_REQUEST", "message": "Input is too long for requested model."})
+    async with raw_upstream(status(400, body)) as raw, running(config_at(raw.url)) as service:
+        answered = await post(service, stream=stream)
+        assert (answered.status, kind_of(answered)) == (400, "invalid_request_error")
+        assert "prompt is too long: " in message_of(answered)
+        assert len(raw.got) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.fault("S74", outcome="an error with its text")
+async def test_an_error_with_200(stream: bool) -> None:
+    body = '{"error": {"message": "the model is full", "type": "overloaded_error"}}'
+    async with raw_upstream(status(200, body)) as raw, running(config_at(raw.url)) as service:
+        answered = await post(service, stream=stream)
+        assert (answered.status, kind_of(answered)) == (529, "overloaded_error")
+        assert "the model is full" in message_of(answered)
+        assert len(raw.got) == 1
