@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import logging
+import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -13,7 +16,7 @@ from ccr.config.model import Config, Provider, Secret, SignIn
 from ccr.config.paths import Paths
 from ccr.daemon import log as service_log
 from ccr.daemon import log_file
-from ccr.daemon.log import LINE_BYTES, open_log, secrets_of
+from ccr.daemon.log import LINE_BYTES, adjust_log, open_log, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,3 +200,102 @@ def test_every_secret_of_a_configuration() -> None:
     config = Config(api_key=None, proxy_url=Secret("c"), providers=(provider, keyless, principal))
     found = secrets_of(config, Secret("a"), {"DATABRICKS_TOKEN": "d", "HOME": "/h"})
     assert [secret.reveal() for secret in found] == ["a", "c", "b", "e", "d"]
+
+
+class TestLines:
+    @pytest.mark.fault("L124", outcome="many long fields and a long traceback fit one line, too")
+    def test_a_line_is_never_longer_than_4_kib(self, paths: Paths) -> None:
+        logger, _ = opened(paths)
+        try:
+            raise ValueError("last words " + "x" * 10_000)
+        except ValueError:
+            logger.exception("m" * 5000, extra={"fields": {f"f{n}": "\U0001f642" * 5000 for n in range(20)}})
+        logger.info("lists", extra={"fields": {"l": ["y" * 50] * 500, "d": {"k": "z" * 9000}}})
+        logger.info("too many", extra={"fields": {f"field{n}": n for n in range(2000)}})
+        first, second, third = records(paths)
+        assert all(len(line) <= LINE_BYTES for line in paths.log_file.read_text().splitlines())
+        assert first["level"] == "error"
+        assert "characters)" in second["l"]
+        assert third["message"].startswith("a record of ")
+
+    def test_half_a_secret_is_none(self, paths: Paths) -> None:
+        logger, _ = opened(paths)
+        for at in (290, 299, 995, 2990):
+            logger.info("x" * at + KEY.reveal() + "y" * 5000)
+        flush()
+        assert "canary" not in paths.log_file.read_text()
+
+    def test_other_forms_of_a_secret(self, paths: Paths) -> None:
+        logger, _ = opened(paths)
+        coded = base64.b64encode(KEY.reveal().encode()).decode()
+        logger.info("forms", extra={"fields": {"url": quote(KEY.reveal(), safe=""), "base64": coded}})
+        (record,) = records(paths)
+        assert (record["url"], record["base64"].rstrip("=")) == ("***", "***")
+
+
+class TestTheThread:
+    def test_what_does_not_fit_the_queue_is_counted(self) -> None:
+        gate = threading.Event()
+        written: list[dict[str, Any]] = []
+
+        class Slow(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                gate.wait(10)
+                written.append(getattr(record, "fields", {}))
+
+        background = log_file.BackgroundHandler([Slow()], max_waiting=2)
+        for _ in range(10):
+            background.handle(logging.makeLogRecord({"msg": "x", "levelno": logging.INFO}))
+        gate.set()
+        background.flush()
+        background.handle(logging.makeLogRecord({"msg": "x", "levelno": logging.INFO}))
+        background.close()
+        background.close()
+        background.flush()
+        assert written[-1]["dropped_records"] == 10 - (len(written) - 1)
+
+    def test_a_fault_in_writing_one_line_ends_nothing(self) -> None:
+        written: list[str] = []
+
+        class Faulty(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                if record.msg == "bad":
+                    raise RuntimeError("no")
+                written.append(record.msg)
+
+        background = log_file.BackgroundHandler([Faulty()])
+        for word in ("bad", "good"):
+            background.handle(logging.makeLogRecord({"msg": word, "levelno": logging.INFO}))
+        background.close()
+        assert written == ["good"]
+
+    @pytest.mark.parametrize("how", ["moved", "removed", "cut"])
+    def test_the_file_is_followed_by_its_name(self, paths: Paths, how: str) -> None:
+        logger, _ = opened(paths)
+        logger.info("one")
+        flush()
+        if how == "moved":
+            paths.log_file.rename(paths.log_file.with_suffix(".old"))
+        elif how == "removed":
+            paths.log_file.unlink()
+        else:
+            paths.log_file.write_text("")
+        logger.info("two")
+        assert [record["message"] for record in records(paths)] == ["two"]
+
+
+class TestAdjusting:
+    def test_level_file_and_secrets_follow_the_configuration(self, paths: Paths) -> None:
+        logger, stderr = opened(paths, log=False)
+        logger.warning(f"first {KEY.reveal()}")
+        adjust_log(paths, Config(log=True, log_level="debug"), [Secret("another-canary")])
+        logger.debug(f"{KEY.reveal()} and another-canary")
+        (record,) = records(paths)
+        assert record["message"] == "*** and ***"
+        adjust_log(paths, Config(log=True, log_level="error"), [])
+        logger.info("no")
+        adjust_log(paths, Config(log=False), [])
+        logger.error("only on stderr")
+        assert "only on stderr" in shown(stderr)
+        assert len(records(paths)) == 1
+        assert "canary" not in stderr.getvalue()
