@@ -64,7 +64,6 @@ async def test_waiting_has_an_end() -> None:
     assert (places.taken, places.waiting) == (1, 0)
 
 
-@pytest.mark.fault("K101", outcome="the one that left the queue takes no place")
 async def test_who_leaves_the_queue_takes_no_place() -> None:
     places = Places("p", most=1, most_waiting=5)
     await places.take()

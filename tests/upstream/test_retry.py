@@ -76,7 +76,6 @@ def test_pauses(
         assert pauses == ([None, None] if expected is None else pytest.approx(list(expected)))
 
 
-@pytest.mark.fault("S71", outcome="understood in every form; junk is as if there were none")
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [

@@ -85,7 +85,6 @@ def free_port() -> int:
         return port
 
 
-@pytest.mark.fault("S72", outcome="two more tries, then the same class of error")
 @pytest.mark.parametrize("code", [408, 409, 500, 502, 503, 504, 529])
 async def test_what_may_pass_is_tried_again(code: int) -> None:
     clock, effort = Clock(), Effort()
@@ -118,7 +117,6 @@ async def test_what_cannot_pass_is_not(code: int) -> None:
         answer.close()
 
 
-@pytest.mark.fault("S71", outcome="at most 5 s are waited here, the rest is the client's")
 @pytest.mark.parametrize(
     ("body", "headers", "sent", "pauses"),
     [
@@ -141,7 +139,6 @@ async def test_limits(body: str, headers: dict[str, str], sent: int, pauses: lis
         answer.close()
 
 
-@pytest.mark.fault("C55", outcome="two more tries, then 502 that names provider and host")
 async def test_a_refused_connection() -> None:
     clock, port = Clock(), free_port()
     async with connected(clock) as upstream:
@@ -234,7 +231,6 @@ async def test_no_key_is_left() -> None:
 # -- breaker ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("S80", outcome="503 at once; one probe after 15 s restores it")
 async def test_a_route_that_keeps_failing_is_left_alone() -> None:
     clock = Clock()
     async with (
@@ -291,7 +287,6 @@ async def test_a_client_that_leaves_in_a_pause() -> None:
         await upstream.close()
 
 
-@pytest.mark.fault("K101", outcome="the connection to the upstream is closed, its place is free")
 async def test_a_client_that_leaves_before_the_first_byte() -> None:
     closed = asyncio.Event()
 

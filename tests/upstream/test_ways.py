@@ -105,7 +105,6 @@ async def fails(to: Provider, **settings: Any) -> UpstreamError:
 # -- proxies ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("C60", outcome="the proxy is used, for TLS and plain, with and without credentials")
 @pytest.mark.parametrize("user", [None, "me:a secret"])
 async def test_socks(tls: ssl.SSLContext, ca_file: str, user: str | None) -> None:
     who = "" if user is None else "me:a%20secret@"
@@ -214,7 +213,6 @@ def test_the_library_is_imported_only_for_such_a_proxy() -> None:
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.fault("C60", outcome="the proxy is used, for TLS and plain, with and without credentials")
 @pytest.mark.parametrize("user", [None, "me:secret"])
 @pytest.mark.parametrize("is_tls", [False, True])
 async def test_connect(tls: ssl.SSLContext, ca_file: str, user: str | None, is_tls: bool) -> None:
@@ -252,7 +250,6 @@ async def test_a_proxy_of_the_provider_goes_before_the_common_one() -> None:
 # -- certificates ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("C58", outcome="502 with the way to trust it, one try, never without the check")
 async def test_an_unknown_authority(tls: ssl.SSLContext) -> None:
     async with raw_upstream(good_completion, tls=tls) as raw:
         error = await fails(provider(f"https://127.0.0.1:{raw.port}/x", retries=2))
@@ -260,7 +257,6 @@ async def test_an_unknown_authority(tls: ssl.SSLContext) -> None:
     assert "ca_file" in error.message
 
 
-@pytest.mark.fault("C59", outcome="trusted beside the system's; a bad path stops the start")
 async def test_an_authority_of_the_persons_own(tls: ssl.SSLContext, ca_file: str) -> None:
     async with raw_upstream(good_completion, tls=tls) as raw:
         url = f"https://127.0.0.1:{raw.port}/x"
@@ -281,21 +277,18 @@ async def test_a_certificate_for_another_name(tls: ssl.SSLContext, ca_file: str)
 # -- addresses -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("C62", outcome="the other address is used")
 async def test_an_address_that_leads_nowhere(names: dict[str, list[list[str]]]) -> None:
     names[HOST] = [["2001:db8::1", "127.0.0.1"]]
     async with raw_upstream(good_completion) as raw, connected() as upstream:
         assert await ask(upstream, provider(f"http://{HOST}:{raw.port}/x")) == 200
 
 
-@pytest.mark.fault("C63", outcome="the new address is used at once when the old one fails, else within 60 s")
 async def test_a_name_that_moves(names: dict[str, list[list[str]]]) -> None:
     names[HOST] = [["127.0.0.2"], ["127.0.0.1"]]
     async with raw_upstream(good_completion) as raw, connected() as upstream:
         assert await ask(upstream, provider(f"http://{HOST}:{raw.port}/x", retries=1)) == 200
 
 
-@pytest.mark.fault("C57", outcome="504 when the time for a connection is over, one try")
 async def test_no_connection_in_time(names: dict[str, list[list[str]]]) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
