@@ -194,7 +194,7 @@ def test_what_stands_in_the_file_stays(home: Path, workspace: ApiWorkspace) -> N
     written = {
         "PORT": 4567,
         "Providers": [old, other],
-        "Router": {"default": "databricks,gone", "think": "x"},
+        "Router": {"default": "databricks,gone", "think": "other,m"},
     }
     config_file(home).parent.mkdir()
     text = "// mine\n" + json.dumps(written)
@@ -207,7 +207,7 @@ def test_what_stands_in_the_file_stays(home: Path, workspace: ApiWorkspace) -> N
     assert [each["name"] for each in found["Providers"]] == ["databricks", "other"]
     assert found["Providers"][0]["transformer"] == {"use": []}
     assert found["Providers"][1] == other
-    assert found["Router"] == {"default": f"databricks,{SONNET}", "think": "x"}
+    assert found["Router"] == {"default": f"databricks,{SONNET}", "think": "other,m"}
     [backup] = config_file(home).parent.glob("config.json.bak-*")
     assert backup.read_text() == text
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
