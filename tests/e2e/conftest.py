@@ -1,9 +1,14 @@
-"""A ccr service of its own for each session, between the real client and the strict sandbox."""
+"""A ccr service of its own for each session, between the real client and the strict sandbox.
+
+Modules marked with ``BOTH_WAYS`` run twice: with the built-in ``databricks-custom``, and with the
+configuration that Databricks Devbox writes, whose JavaScript file is forced to run.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -26,6 +31,10 @@ MODELS = [
     "databricks-claude-opus-4-8",
     "databricks-claude-haiku-4-5",
 ]
+BUILT_IN, DEVBOX_JS = "built-in", "devbox.js"
+BOTH_WAYS = pytest.mark.parametrize("steps", [BUILT_IN, DEVBOX_JS])
+"""Whose ``databricks-custom`` changes the requests: see the fixture ``steps``."""
+DEVBOX = Path(__file__).parents[1] / "dropin/folders/devbox"
 
 
 @dataclass
@@ -36,11 +45,14 @@ class Service:
     address: str
     workspace: WorkspaceThread
     folder: Path
+    steps: str = BUILT_IN
     workspace_is_gone: bool = False
 
     def ccr(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run the command line against this service."""
         environment = {**os.environ, "CCR_HOME": str(self.home), **extra}
+        if self.steps == DEVBOX_JS:  # the file writes below the person's folder
+            environment["HOME"] = str(self.home.parent)
         return subprocess.run(
             [str(CCR), *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
         )
@@ -98,18 +110,41 @@ def configuration(
     }
 
 
+def devbox_configuration(home: Path, written: dict[str, Any]) -> dict[str, Any]:
+    """The file that Devbox writes, with what the tests change of ``written`` and its plugin forced to run."""
+    plugin = home / "plugins/databricks-transformer.js"
+    plugin.parent.mkdir(mode=0o700)
+    shutil.copyfile(DEVBOX / "plugins/databricks-transformer.js", plugin)
+    plugin.chmod(0o600)
+    found = json.loads((DEVBOX / "config.json").read_text())
+    found["transformers"] = [{"path": str(plugin), "options": {"debug": True, "forceJs": True}}]
+    steps = found["Providers"][0]["transformer"]["use"]
+    [provider] = written["Providers"]
+    chains = {"use": steps, **{model: {"use": steps} for model in provider["models"]}}
+    return {**found, **written, "Providers": [{**provider, "transformer": chains}]}
+
+
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+def steps() -> str:
+    """Whose ``databricks-custom`` changes the requests; BOTH_WAYS gives both."""
+    return BUILT_IN
+
+
+@pytest.fixture
+def serve(tmp_path: Path, steps: str) -> Iterator[Callable[..., Service]]:
     """Start a workspace that plays a script and a ccr in front of it; stop both at the end."""
     started: list[Service] = []
 
     def start(script: Script | Workspace, **changes: Any) -> Service:
         workspace = WorkspaceThread(script)
         workspace.start()
-        home = tmp_path / "ccr-home"
-        home.mkdir()
-        (home / "config.json").write_text(json.dumps(configuration(workspace, **changes)))
-        service = Service(home, "", workspace, tmp_path)
+        home = tmp_path / "person/.claude-code-router"
+        home.mkdir(parents=True)
+        written = configuration(workspace, **changes)
+        if steps == DEVBOX_JS:
+            written = devbox_configuration(home, written)
+        (home / "config.json").write_text(json.dumps(written))
+        service = Service(home, "", workspace, tmp_path, steps)
         started.append(service)
         done = service.ccr("start")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -120,6 +155,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
     yield start
     for service in started:
+        if steps == DEVBOX_JS and any(request.method == "POST" for request in service.workspace.requests):
+            lines = (service.home / "plugin.log").read_text()
+            assert "databricks-custom: transformRequestIn called" in lines, "the file did not run"
         service.ccr("stop")
         if not service.workspace_is_gone:
             service.workspace.stop()

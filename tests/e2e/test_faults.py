@@ -8,7 +8,7 @@ import pytest
 
 from ccr.sandbox import AnthropicFake, Fault, Script, ToolCall, Turn, WorkspaceThread
 from tests.e2e import claude
-from tests.e2e.conftest import MODELS
+from tests.e2e.conftest import BOTH_WAYS, MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Service
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, BOTH_WAYS]
 LONG = "A long answer that is cut somewhere in the middle, and then told again from its very start."
 RUN = ToolCall("Bash", {"command": "echo ran >> runs", "description": "run it"})
 

@@ -10,14 +10,14 @@ import pytest
 
 from ccr.sandbox import Script, ToolCall, Turn
 from tests.e2e import claude
-from tests.e2e.conftest import CCR, KEY
+from tests.e2e.conftest import BOTH_WAYS, CCR, KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.e2e.conftest import Service
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, BOTH_WAYS]
 
 
 def test_ccr_code_starts_the_service_and_the_client(serve: Callable[..., Service]) -> None:

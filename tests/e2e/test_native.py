@@ -54,7 +54,7 @@ def test_session_is_the_same_as_without_ccr(name: str, serve: Callable[..., Serv
     assert len(service.chats()) == len(story.turns), "a request was repeated"
     for file, content in story.after.items():
         assert (session.folder / file).read_text() == content
-    assert comparable(session) == comparable(directly(story, tmp_path / "direct"))
+    assert comparable(session) == directly(name, tmp_path / "direct")
 
 
 def test_usage_and_the_prompt_cache(serve: Callable[..., Service]) -> None:
@@ -92,7 +92,8 @@ def test_the_gateway_serves_models_of_unity_catalog(serve: Callable[..., Service
 def test_auto_goes_on_with_chat_where_there_is_no_native_route(
     serve: Callable[..., Service], tmp_path: Path
 ) -> None:
-    story = STORIES["thinking over turns"]
+    name = "thinking over turns"
+    story = STORIES[name]
     workspace = Workspace(Script(turns=placed(story.turns, tmp_path)), native="none")
     service = serve(workspace, provider={"api": "auto"})
     session = service.claude("do it", model=story.model)
@@ -102,7 +103,7 @@ def test_auto_goes_on_with_chat_where_there_is_no_native_route(
     assert service.statuses() == [404, *[200] * len(story.turns)]
     log = (service.home / "logs" / "ccr.log").read_text()
     assert log.count("no native Anthropic route") == 1
-    assert comparable(session) == comparable(directly(story, tmp_path / "direct"))
+    assert comparable(session) == directly(name, tmp_path / "direct")
 
 
 def test_auto_takes_the_native_route_where_there_is_one(serve: Callable[..., Service]) -> None:

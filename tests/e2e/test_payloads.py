@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ccr.sandbox import Script, ToolCall, Turn
+from tests.e2e.conftest import BUILT_IN, DEVBOX_JS
 from tests.e2e.material import pdf, png
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 LIMIT = 400_000
-ROUTES = pytest.mark.parametrize("api", ["chat", "anthropic"])
+ROUTES = pytest.mark.parametrize(
+    ("api", "steps"), [("chat", BUILT_IN), ("chat", DEVBOX_JS), ("anthropic", BUILT_IN)]
+)
 
 
 def read(path: Path) -> Turn:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ccr.sandbox import Script, ToolCall, Turn
+from tests.e2e.conftest import BUILT_IN, DEVBOX_JS
 from tests.e2e.material import png
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ ROUTER = {
     "image": f"databricks,{OTHER_SONNET}",
     "background": f"databricks,{HAIKU}",
 }
-ROUTES = pytest.mark.parametrize("api", ["chat", "anthropic"])
+ROUTES = pytest.mark.parametrize(
+    ("api", "steps"), [("chat", BUILT_IN), ("chat", DEVBOX_JS), ("anthropic", BUILT_IN)]
+)
 
 
 def rules(service: Service) -> list[tuple[str, str]]:

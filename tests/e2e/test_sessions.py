@@ -15,6 +15,7 @@ import pytest
 
 from ccr.sandbox import AnthropicFake, Script, ToolCall, Turn, Usage, Wire, WorkspaceThread
 from tests.e2e import claude
+from tests.e2e.conftest import BOTH_WAYS, BUILT_IN
 from tests.e2e.material import pdf, png
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Service
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, BOTH_WAYS]
 OLD, MIDDLE, NEW, SMALL = (
     "databricks-claude-sonnet-4-5",
     "databricks-claude-sonnet-4-6",
@@ -148,6 +149,9 @@ STORIES = {
     ),
 }
 
+DIRECT: dict[str, list[dict[str, Any]]] = {}
+"""Story -> what `directly` found."""
+
 
 def prepare(folder: Path, story: Story) -> None:
     """Put the story's files into the working folder."""
@@ -171,18 +175,22 @@ def placed(turns: tuple[Turn, ...], folder: Path) -> list[Turn]:
     return found
 
 
-def directly(story: Story, folder: Path) -> claude.Session:
-    """Run the story with the client talking straight to an Anthropic-format server."""
-    prepare(folder, story)
-    with WorkspaceThread(AnthropicFake(Script(turns=placed(story.turns, folder)))) as fake:
-        return claude.run(
-            [str(claude.PROGRAM)],
-            "do it",
-            folder,
-            arguments=("--model", story.model),
-            ANTHROPIC_BASE_URL=fake.url,
-            ANTHROPIC_AUTH_TOKEN=fake.token,
-        )
+def directly(name: str, folder: Path) -> list[dict[str, Any]]:
+    """Return the transcript of a story told to the client by an Anthropic-format server; run once."""
+    if name not in DIRECT:
+        story = STORIES[name]
+        prepare(folder, story)
+        with WorkspaceThread(AnthropicFake(Script(turns=placed(story.turns, folder)))) as fake:
+            session = claude.run(
+                [str(claude.PROGRAM)],
+                "do it",
+                folder,
+                arguments=("--model", story.model),
+                ANTHROPIC_BASE_URL=fake.url,
+                ANTHROPIC_AUTH_TOKEN=fake.token,
+            )
+        DIRECT[name] = comparable(session)
+    return DIRECT[name]
 
 
 def comparable(session: claude.Session) -> list[dict[str, Any]]:
@@ -205,7 +213,7 @@ def test_session_is_the_same_as_without_ccr(name: str, serve: Callable[..., Serv
     assert len(service.chats()) == len(story.turns), "a request was repeated"
     for file, content in story.after.items():
         assert (session.folder / file).read_text() == content
-    assert comparable(session) == comparable(directly(story, tmp_path / "direct"))
+    assert comparable(session) == directly(name, tmp_path / "direct")
 
 
 def test_usage_and_cache_figures_reach_the_client(serve: Callable[..., Service]) -> None:
@@ -217,9 +225,11 @@ def test_usage_and_cache_figures_reach_the_client(serve: Callable[..., Service])
     assert session.usage["cache_creation_input_tokens"] == 800
 
 
-def test_the_prompt_cache_is_hit_on_the_second_turn(serve: Callable[..., Service]) -> None:
+def test_the_prompt_cache_is_hit_on_the_second_turn(serve: Callable[..., Service], steps: str) -> None:
     session = serve(Script(turns=[Turn(tools=[bash("true")]), Turn(text="DONE")])).claude("do it")
-    assert session.usage["cache_read_input_tokens"] > 10_000
+    cached = session.usage["cache_read_input_tokens"]
+    # The file of Devbox takes every cache_control away: with it nothing is ever cached.
+    assert cached > 10_000 if steps == BUILT_IN else cached == 0
 
 
 def test_an_image_given_by_the_person_arrives(serve: Callable[..., Service]) -> None:
