@@ -288,6 +288,7 @@ class TestAdjusting:
     def test_level_file_and_secrets_follow_the_configuration(self, paths: Paths) -> None:
         logger, stderr = opened(paths, log=False)
         logger.warning(f"first {KEY.reveal()}")
+        flush()
         adjust_log(paths, Config(log=True, log_level="debug"), [Secret("another-canary")])
         logger.debug(f"{KEY.reveal()} and another-canary")
         (record,) = records(paths)
