@@ -106,6 +106,8 @@ def adjust_log(paths: Paths, config: Config, secrets: Iterable[Secret]) -> None:
     for target in targets:
         target.setFormatter(formatter)
     background.targets = targets
+    for file in files if not config.log else ():
+        file.close()
     logging.getLogger(NAME).setLevel(LEVELS[config.log_level] if config.log else logging.WARNING)
 
 
