@@ -205,8 +205,9 @@ def outcome_of(text: str, kind: str, number: int) -> str:
 class Load:
     """Clients that ask until the time is over."""
 
-    def __init__(self, url: str, seconds: float) -> None:
+    def __init__(self, url: str, seconds: float, fault_share: float = FAULT_SHARE) -> None:
         self.url = url
+        self.fault_share = fault_share
         self.end = time.monotonic() + seconds
         self.outcomes: collections.Counter[str] = collections.Counter()
         self.unexplained: list[str] = []
@@ -221,7 +222,7 @@ class Load:
     async def one(self, session: aiohttp.ClientSession) -> None:
         self.number += 1
         number = self.number
-        is_fault = random.random() < FAULT_SHARE
+        is_fault = random.random() < self.fault_share
         kind = random.choice(list(FAULTS if is_fault else GOOD))
         asking = asyncio.ensure_future(ask(session, self.url, kind, number))
         if random.random() < LEAVE_SHARE:
@@ -277,7 +278,7 @@ def free_port() -> int:
     raise SystemExit("no free port between 19000 and 20000")
 
 
-async def soak(home: Path, minutes: float, clients: int) -> int:
+async def soak(home: Path, minutes: float, clients: int, slope_mb: float) -> int:
     upstream = await asyncio.start_server(Upstream().serve, "127.0.0.1", 0)
     upstream_port = upstream.sockets[0].getsockname()[1]
     port = free_port()
@@ -303,7 +304,7 @@ async def soak(home: Path, minutes: float, clients: int) -> int:
     url = f"http://127.0.0.1:{port}"
     try:
         await until_healthy(url)
-        return await loaded(url, process.pid, home, minutes * 60, clients)
+        return await loaded(url, process.pid, home, minutes * 60, clients, slope_mb)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(40)
@@ -320,8 +321,9 @@ async def until_healthy(url: str) -> None:
     raise SystemExit("ccr did not start")
 
 
-async def loaded(url: str, pid: int, home: Path, seconds: float, clients: int) -> int:
-    warm = Load(url, min(5.0, seconds / 4))
+async def loaded(url: str, pid: int, home: Path, seconds: float, clients: int, slope_mb: float) -> int:
+    # no faults: the last ones would be all that is left of it, and open the breaker for the load itself
+    warm = Load(url, min(5.0, seconds / 4), fault_share=0.0)
     await asyncio.gather(*(warm.client() for _ in range(clients)))
     await asyncio.sleep(REST_S)
     files, tasks = open_files(pid), (await status(url)).get("tasks")
@@ -343,7 +345,7 @@ async def loaded(url: str, pid: int, home: Path, seconds: float, clients: int) -
     slope = slope_per_minute(settled)
     end = await status(url)
     problems = [f"unexplained outcome: {each}" for each in (warm.unexplained + load.unexplained)[:20]]
-    allowed = max(SLOPE_MB / (seconds / 60), SLOPE_MB_PER_MIN)
+    allowed = max(slope_mb / (seconds / 60), SLOPE_MB_PER_MIN)
     if slope > allowed:
         problems.append(f"memory grows by {slope:.2f} MB a minute (allowed: {allowed:.2f})")
     pooled = open_files(pid) - files
@@ -383,11 +385,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--slope-mb", type=float, default=SLOPE_MB, help="more for runs under a minute")
     parser.add_argument("--seed", type=int, default=None)
     arguments = parser.parse_args()
     random.seed(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(soak(Path(folder), arguments.minutes, arguments.clients))
+        return asyncio.run(soak(Path(folder), arguments.minutes, arguments.clients, arguments.slope_mb))
 
 
 if __name__ == "__main__":
