@@ -14,6 +14,7 @@ from ccr.errors import ProtocolError, TransformerError
 from ccr.protocol.sse import Decoder
 from ccr.transformers.base import ChunkStep
 from ccr.transformers.chunks import ChunkFilter
+from ccr.transformers.steps import NamedChunkStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,7 +96,7 @@ class Failing(ChunkStep):
 
 
 def through(*steps: ChunkStep) -> ChunkFilter:
-    return ChunkFilter([(f"step {number}", step) for number, step in enumerate(steps)])
+    return ChunkFilter([NamedChunkStep(f"step {number}", step) for number, step in enumerate(steps)])
 
 
 STREAM = event(chunk("a")) + event(chunk("ü")) + event(chunk(None, "stop")) + DONE

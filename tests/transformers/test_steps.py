@@ -74,7 +74,7 @@ def test_requests_in_order_answers_in_reverse() -> None:
     assert group.request(chat(), CONTEXT)["model"] == "mab"
     assert list(group.target(TARGET, CONTEXT).headers) == ["x-a", "x-b"]
     assert group.completion({"id": ""}, CONTEXT) == {"id": "ba"}
-    assert [name for name, _ in group.chunk_steps(CONTEXT)] == ["tagging"]
+    assert [each.name for each in group.chunk_steps(CONTEXT)] == ["tagging"]
     assert group.may_complete
     assert group.may_stream
 

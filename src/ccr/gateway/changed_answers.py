@@ -122,7 +122,8 @@ class WholeThroughSteps(ChangedAnswer):
             return data
         try:
             changed = self._steps.completion(completion, self._context)
-            with naming(self._steps.steps[0].name, "completion"):
+            first = self._steps.steps[0]
+            with naming(first.name, "completion", first.logger):
                 return msgspec.json.encode(changed)
         except TransformerError as error:
             self._failures.failed(error, self._context)

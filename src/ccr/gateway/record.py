@@ -66,6 +66,11 @@ class Record:
     is_fallback: bool = False
     is_ended: bool = False
 
+    def note(self, rule: str) -> None:
+        """Note a rule by which something was dropped or mended, once."""
+        if rule not in self.rules:
+            self.rules += (rule,)
+
     def begin_route(self, provider: str, model: str) -> None:
         """Note that the request goes another way from here; what the one before has done does not count."""
         self.is_fallback = bool(self.effort.failures)

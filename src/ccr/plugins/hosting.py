@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ccr.plugins.loading import load_plugins
+from ccr.plugins.log import FILE_NAME, PluginLog
 
 if TYPE_CHECKING:
     import logging
@@ -31,21 +32,24 @@ def plugin_loader(
     what no log may hold. log: ccr's own, for when ``plugin.log`` cannot be written.
     """
 
-    def new_host(config: Config) -> NodeHost:
-        from ccr.plugins.log import FILE_NAME, PluginLog  # imported late: few configurations need them
-        from ccr.plugins.node.host import NodeHost
+    def new_host(config: Config, plugin_log: PluginLog) -> NodeHost:
+        from ccr.plugins.node.host import NodeHost  # imported late: few configurations need it
 
+        return NodeHost(
+            command=config.node_command, socket_dir=home / SOCKETS, log=plugin_log, environ=environ
+        )
+
+    async def load(config: Config) -> Plugins:
         plugin_log = PluginLog(
             home / FILE_NAME,
             level=config.log_level if config.log else None,
             secrets=secrets(config),
             failures=log,
         )
-        return NodeHost(
-            command=config.node_command, socket_dir=home / SOCKETS, log=plugin_log, environ=environ
-        )
-
-    async def load(config: Config) -> Plugins:
-        return await load_plugins(config, new_host=lambda: new_host(config))
+        plugins = await load_plugins(config, new_host=lambda: new_host(config, plugin_log), log=plugin_log)
+        if log is not None:
+            for sentence in plugins.warnings:
+                log.warning(sentence)
+        return plugins
 
     return load

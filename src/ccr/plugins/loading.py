@@ -22,12 +22,15 @@ from ccr.plugins.errors import PluginError
 from ccr.plugins.node.values import provider_for_plugins
 from ccr.plugins.node_steps import NodeStep, NodeSteps
 from ccr.plugins.python_files import forget, made, transformer_of_package, transformers_in_file
+from ccr.transformers.base import Transformer
+from ccr.transformers.options import is_debugged
 from ccr.transformers.registry import BUILT_IN, build
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ccr.config.model import Config, Provider, Step, TransformerFile
+    from ccr.plugins.log import PluginLog
     from ccr.plugins.node.values import LoadedPlugin
     from ccr.plugins.node_steps import Host
     from ccr.plugins.python_files import TransformerClass
@@ -39,7 +42,8 @@ FILE = "config.json"
 class Plugins:
     """What was loaded. Each ``use`` of a transformer is one object, for as long as the configuration is used.
 
-    uses: by the identity of the configuration's steps. Close it.
+    uses: by the identity of the configuration's steps. log: of what they do; None: nobody keeps it.
+    warnings: what a person should know of what was loaded. Close it.
     """
 
     def __init__(
@@ -48,17 +52,23 @@ class Plugins:
         uses: Mapping[int, AnyStep] | None = None,
         classes: Mapping[str, TransformerClass] | None = None,
         host: Host | None = None,
+        log: PluginLog | None = None,
+        warnings: Sequence[str] = (),
     ) -> None:
         self._config = config  # its steps must live as long as their identities count
         self._uses = uses or {}
         self._classes = classes or {}
         self.host = host
         """The Node process, where there is one."""
+        self.warnings = tuple(warnings)
+        self._log = log
 
     def build(self, step: Step) -> AnyStep:
         """Return what does a step's work. Raises ValueError on a built-in step that cannot be built."""
-        use = self._uses.get(id(step))
-        return build(step) if use is None else use
+        use = self._uses.get(id(step)) or build(step)
+        if self._log is not None and isinstance(use, Transformer):
+            use.logger = self._log.step(use.name, debug=is_debugged(use.options))
+        return use
 
     async def close(self) -> None:
         """End the Node process, if there is one."""
@@ -72,11 +82,13 @@ async def no_plugins(_config: Config) -> Plugins:
     return Plugins()
 
 
-async def load_plugins(config: Config, *, new_host: Callable[[], Host]) -> Plugins:
+async def load_plugins(
+    config: Config, *, new_host: Callable[[], Host], log: PluginLog | None = None
+) -> Plugins:
     """Load what a configuration names.
 
-    new_host: makes the Node host, called when there is a JavaScript file. Raises ConfigError with all
-    that cannot be loaded or built.
+    new_host: makes the Node host, called when there is a JavaScript file. log: of what transformers do.
+    Raises ConfigError with all that cannot be loaded or built.
     """
     loading = _Loading(new_host)
     if config.custom_router is not None and config.custom_router.suffix.lower() != PYTHON:
@@ -94,7 +106,7 @@ async def load_plugins(config: Config, *, new_host: Callable[[], Host]) -> Plugi
             await loading.host.host.close()
         raise
     host = loading.host.host if loading.host is not None else None
-    return Plugins(config, loading.uses, loading.classes, host)
+    return Plugins(config, loading.uses, loading.classes, host, log, loading.warnings)
 
 
 class _Loading:
@@ -104,6 +116,7 @@ class _Loading:
         self._new_host = new_host
         self.host: NodeSteps | None = None
         self.problems: list[Problem] = []
+        self.warnings: list[str] = []
         self.classes: dict[str, TransformerClass] = {}
         self.scripts: dict[str, LoadedPlugin] = {}
         self.uses: dict[int, AnyStep] = {}
@@ -139,6 +152,12 @@ class _Loading:
             return [kind.name for kind in kinds]
         plugin = await self.begin_host().host.load(file.path, file.options)
         self.scripts[plugin.name] = plugin
+        if plugin.end_point is not None:
+            self.warnings.append(
+                f"{file.path}: the endPoint {plugin.end_point} of {plugin.name} is not served: the routes of "
+                "ccr are fixed. Its hooks for providers work; clients use /v1/messages or "
+                "/v1/chat/completions."
+            )
         return [plugin.name]
 
     async def step(self, key: str, step: Step, provider: Provider) -> None:

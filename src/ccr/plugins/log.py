@@ -12,6 +12,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ccr.config.masking import Mask
@@ -20,7 +22,6 @@ from ccr.config.private import FILE_MODE, make_private_folder
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from ccr.config.model import Secret
 
@@ -30,6 +31,7 @@ OLD_FILES: Final = 2
 TEXT_CHARACTERS: Final = 8000
 LEVELS: Final = ("trace", "debug", "info", "warn", "error", "fatal")
 SILENT: Final = "silent"
+_PACKAGE: Final = Path(__file__).parents[1]
 
 
 def _now() -> dt.datetime:
@@ -131,20 +133,43 @@ class StepLog:
         self._name = name
         self._lowest = LEVELS.index(level) if level in LEVELS else len(LEVELS)
 
+    def writes(self, level: str) -> bool:
+        """Tell whether lines of a level (a name of ``LEVELS``) are written."""
+        return LEVELS.index(level) >= self._lowest
+
     def write(self, level: str, text: str) -> None:
         """Write a line of a level (a name of ``LEVELS``), unless the level is not wanted."""
-        if LEVELS.index(level) >= self._lowest:
+        if self.writes(level):
             self._log.write_line(level, self._name, text)
 
     def called(self, hook: str) -> None:
         """Note that a hook is called: the line ``transformRequestIn called``."""
-        self.write("debug", f"{hook} called")
+        if self.writes("debug"):
+            self.write("debug", f"{hook} called")
 
     def failed(self, hook: str, error: Exception) -> None:
         """Note that a hook failed: the line ``Error in transformRequestIn: …``, with its traceback."""
         reason = getattr(error, "reason", "") or f"{type(error).__name__}: {error}"
-        trace = getattr(error, "trace", "")
+        trace = getattr(error, "trace", "") or _trace(error)
         self.write("error", f"Error in {hook}: {reason}" + (f"\n{trace}" if trace else ""))
+
+
+def _trace(error: Exception) -> str:
+    """Return the traceback of what a hook of this process raised, from its author's first line on.
+
+    The whole of it where the line is one of ccr's own.
+    """
+    frames = error.__traceback__
+    if frames is None:
+        return ""
+    while frames is not None and _is_own(frames.tb_frame.f_code.co_filename):
+        frames = frames.tb_next
+    frames = frames or error.__traceback__
+    return "".join(traceback.format_exception(type(error), error, frames)).rstrip()
+
+
+def _is_own(file: str) -> bool:
+    return Path(file).is_relative_to(_PACKAGE)
 
 
 def _escaped(line: str) -> str:

@@ -11,11 +11,12 @@ it needs; what it leaves out costs nothing. Built-in steps use nothing but this 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ccr.protocol.openai import ChatRequest
     from ccr.protocol.thinking_wish import ThinkingWish
@@ -25,6 +26,50 @@ Chunk = dict[str, Any]
 """One ``chat.completion.chunk``, decoded."""
 Completion = dict[str, Any]
 """One whole ``chat.completion``, decoded."""
+_RULE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class StepLogger(Protocol):
+    """Where a step writes for ``plugin.log``; levels are those of ``LOG_LEVEL``."""
+
+    def writes(self, level: str) -> bool:
+        """Tell whether lines of this level are written."""
+        ...
+
+    def write(self, level: str, text: str) -> None:
+        """Write a line, unless its level is not wanted."""
+        ...
+
+    def called(self, hook: str) -> None:
+        """Note that a hook is called; whoever runs the steps does so."""
+        ...
+
+    def failed(self, hook: str, error: Exception) -> None:
+        """Note that a hook failed; whoever runs the steps does so."""
+        ...
+
+
+class _NoLog:
+    """The logger of steps that nobody has given one."""
+
+    def writes(self, _level: str) -> bool:
+        return False
+
+    def write(self, _level: str, _text: str) -> None:
+        pass
+
+    def called(self, _hook: str) -> None:
+        pass
+
+    def failed(self, _hook: str, _error: Exception) -> None:
+        pass
+
+
+SILENT: Final[StepLogger] = _NoLog()
+
+
+def _unheard(_rule: str) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +77,8 @@ class Context:
     """What a step may know about the request it works on. model: as the provider calls it.
 
     thinking: what the client asked of the model's thinking, whatever the conversion made of it; None where
-    it said nothing, or came in the chat format, where its own words are in the request.
+    it said nothing, or came in the chat format, where its own words are in the request. noted: is told the
+    rules of `note`.
     """
 
     provider: str
@@ -41,6 +87,17 @@ class Context:
     request_id: str = ""
     session_id: str | None = None
     thinking: ThinkingWish | None = None
+    noted: Callable[[str], None] = field(default=_unheard, repr=False, compare=False)
+
+    def note(self, rule: str) -> None:
+        """Say by a name that something of the request or the answer was dropped or mended.
+
+        The name stands in the request's record and is counted (``GET /status``). Raises ValueError on what is
+        no name: small letters, digits and ``_``, at most 64.
+        """
+        if not _RULE.fullmatch(rule):
+            raise ValueError(f"a rule has a name of small letters, digits and _, not {rule[:80]!r}")
+        self.noted(str(rule))
 
 
 class Target(NamedTuple):
@@ -76,6 +133,8 @@ class Transformer:
 
     name: ClassVar[str] = ""
     handles: ClassVar[frozenset[Handled]] = frozenset()
+    logger: StepLogger = SILENT
+    """``plugin.log``, given after construction."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options

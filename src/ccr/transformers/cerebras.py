@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ccr.transformers.base import Transformer
 from ccr.transformers.options import Options
+from ccr.transformers.rules import StepRule
 from ccr.transformers.thinking import wish_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Cerebras(Transformer):
         """Return the request without them; GLM, which can be told not to think, is told so."""
         wish = wish_of(chat, context)
         if any(key in chat for key in _REFUSED):
+            if wish is not None and wish.is_on:
+                context.note(StepRule.THINKING_DROPPED)
             chat = cast("ChatRequest", {key: value for key, value in chat.items() if key not in _REFUSED})
         if wish is not None and not wish.is_on and "glm" in context.model.lower():
             chat = cast("ChatRequest", {**chat, "disable_reasoning": True})

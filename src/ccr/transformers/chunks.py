@@ -21,7 +21,8 @@ from ccr.transformers.steps import bad_result, naming
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ccr.transformers.base import Chunk, ChunkStep
+    from ccr.transformers.base import Chunk
+    from ccr.transformers.steps import NamedChunkStep
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _DECODE: Final = msgspec.json.Decoder().decode
@@ -29,13 +30,13 @@ _INVALID: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class ChunkFilter:
-    """One stream. steps: by name, in the order in which they see a chunk.
+    """One stream. steps: in the order in which they see a chunk.
 
     ``feed`` and ``close`` raise ProtocolError as the decoder does, and what a step raises (ApiError), but
     only after the bytes made before it were returned.
     """
 
-    def __init__(self, steps: Sequence[tuple[str, ChunkStep]]) -> None:
+    def __init__(self, steps: Sequence[NamedChunkStep]) -> None:
         self.is_finishing = False
         """The upstream gave its finish_reason."""
         self.has_replaced_half_surrogates = False
@@ -116,22 +117,23 @@ class ChunkFilter:
         self.has_replaced_half_surrogates = True
         return value
 
-    def _pass(self, chunk: Chunk, steps: Sequence[tuple[str, ChunkStep]]) -> None:
+    def _pass(self, chunk: Chunk, steps: Sequence[NamedChunkStep]) -> None:
         """Write what the steps make of a chunk, one after the other."""
         if not steps:
-            with naming(self._steps[-1][0], "chunk"):  # what cannot be written as JSON is refused here
+            name, _, logger = self._steps[-1]
+            with naming(name, "chunk", logger):  # what cannot be written as JSON is refused here
                 self._out.append(b"data: " + _ENCODE(chunk) + b"\n\n")
             return
-        name, step = steps[0]
-        with naming(name, "chunk"):
+        name, step, logger = steps[0]
+        with naming(name, "chunk", logger):
             made = _chunks(step.chunk(chunk), name, "chunk")
         for each in made:
             self._pass(each, steps[1:])
 
     def _end(self) -> None:
         self._is_ended = True
-        for at, (name, step) in enumerate(self._steps):
-            with naming(name, "end"):
+        for at, (name, step, logger) in enumerate(self._steps):
+            with naming(name, "end", logger):
                 made = _chunks(step.end(), name, "end")
             for each in made:
                 self._pass(each, self._steps[at + 1 :])

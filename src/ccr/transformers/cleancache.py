@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ccr.transformers.base import Transformer
 from ccr.transformers.databricks import cache_control_handled
 from ccr.transformers.options import Options
+from ccr.transformers.rules import StepRule, noted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,4 +27,4 @@ class CleanCache(Transformer):
 
     def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
         """Return the request without cache breakpoints: on messages, parts, tool calls and tools."""
-        return cache_control_handled(chat, "strip")
+        return noted(chat, cache_control_handled(chat, "strip"), context, StepRule.CACHE_CONTROL_DROPPED)

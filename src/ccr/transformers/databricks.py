@@ -8,23 +8,28 @@ parallel_tool_calls).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from msgspec import Raw
 
 from ccr.transformers.base import Transformer
 from ccr.transformers.databricks_parameters import response_format_as_instruction, stream_options_removed
+from ccr.transformers.rules import StepRule, noted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ccr.protocol.openai import ChatMessage, ChatRequest, ContentPart
     from ccr.transformers.base import Context
+
+    _Change: TypeAlias = Callable[[ChatRequest], ChatRequest]
 
 CacheMode = Literal["keep", "strip"]
 
 _DATA_URL = re.compile(r"data:(?P<media_type>[^;,]*)(?P<params>(?:;[^;,]*)*),", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_TAKEN = {"type": "ephemeral"}
 _MEDIA_TYPE_OF_START = {
     "iVBOR": "image/png",
     "/9j/": "image/jpeg",
@@ -32,13 +37,17 @@ _MEDIA_TYPE_OF_START = {
     "UklGR": "image/webp",
 }
 _OPTIONS = ("cache_control", "debug", "forceJs")
+_FOR_CLAUDE = (
+    (stream_options_removed, StepRule.STREAM_OPTIONS_REMOVED),
+    (response_format_as_instruction, StepRule.RESPONSE_FORMAT_AS_INSTRUCTION),
+)
 
 
 class DatabricksCustom(Transformer):
     """The four steps in their documented order, and for Claude what OpenAI's clients ask for in other words.
 
     Option ``cache_control``: ``keep`` (default) or ``strip`` (no prompt caching, as the JavaScript file of
-    this name did it). ``debug`` and ``forceJs`` are accepted and mean nothing here.
+    this name did it). ``debug`` is for plugin.log; ``forceJs`` is accepted and means nothing here.
     """
 
     name = "databricks-custom"
@@ -52,16 +61,21 @@ class DatabricksCustom(Transformer):
         mode = options.get("cache_control", "keep")
         if mode not in ("keep", "strip"):
             raise ValueError('databricks-custom: option cache_control must be "keep" or "strip"')
-        self._mode = cast("CacheMode", mode)
+        cache_rule = StepRule.CACHE_CONTROL_REDUCED if mode == "keep" else StepRule.CACHE_CONTROL_DROPPED
+        self._changes: tuple[tuple[_Change, StepRule], ...] = (
+            (empty_content_to_null, StepRule.BLANK_CONTENT_DROPPED),
+            (partial(cache_control_handled, mode=cast("CacheMode", mode)), cache_rule),
+            (image_urls_repaired, StepRule.IMAGE_URL_REPAIRED),
+            (parallel_tool_calls_removed, StepRule.PARALLEL_TOOL_CALLS_REMOVED),
+        )
 
     def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
         """Return the request as Databricks takes it."""
-        chat = empty_content_to_null(chat)
-        chat = cache_control_handled(chat, self._mode)
-        chat = image_urls_repaired(chat)
-        chat = parallel_tool_calls_removed(chat)
+        for change, rule in self._changes:
+            chat = noted(chat, change(chat), context, rule)
         if "claude" in context.model.lower():
-            chat = response_format_as_instruction(stream_options_removed(chat))
+            for change, rule in _FOR_CLAUDE:
+                chat = noted(chat, change(chat), context, rule)
         return chat
 
 
@@ -83,9 +97,10 @@ def cache_control_handled(chat: ChatRequest, mode: CacheMode = "keep") -> ChatRe
     messages = [_with_cache_control(message, mode) for message in chat["messages"]]
     handled = _with_messages(chat, messages)
     tools = chat.get("tools")
-    if tools and any("cache_control" in tool for tool in tools):
+    marked = [_marked(tool, mode) for tool in tools or ()]
+    if tools and any(new is not old for new, old in zip(marked, tools, strict=True)):
         handled = handled.copy()
-        handled["tools"] = [cast("Any", _marked(tool, mode)) for tool in tools]
+        handled["tools"] = cast("Any", marked)
     return handled
 
 
@@ -164,9 +179,11 @@ def _is_blank(part: ContentPart) -> bool:
 def _with_cache_control(message: ChatMessage, mode: CacheMode) -> ChatMessage:
     content = message.get("content")
     calls = message.get("tool_calls")
-    if isinstance(content, list) and any("cache_control" in part for part in content):
-        content = [cast("ContentPart", _marked(part, mode)) for part in content]
-        message = _with_content(message, content)
+    if isinstance(content, list):
+        parts = [cast("ContentPart", _marked(part, mode)) for part in content]
+        if any(new is not old for new, old in zip(parts, content, strict=True)):
+            content = parts
+            message = _with_content(message, content)
     if calls and any("cache_control" in call for call in calls):
         message = message.copy()
         message["tool_calls"] = [cast("Any", _marked(call, "strip")) for call in calls]
@@ -176,7 +193,7 @@ def _with_cache_control(message: ChatMessage, mode: CacheMode) -> ChatMessage:
     rest = cast("ChatMessage", {key: value for key, value in message.items() if key != "cache_control"})
     if "cache_control" not in wanted or not content:
         return rest
-    parts: list[ContentPart] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
     last: ContentPart = {**parts[-1], "cache_control": {"type": "ephemeral"}}
     return _with_content(rest, [*parts[:-1], last])
 
@@ -188,7 +205,7 @@ def _marked(holder: Mapping[str, Any], mode: CacheMode) -> Mapping[str, Any]:
     mark = holder["cache_control"]
     if mode == "strip" or mark is None or (isinstance(mark, Raw) and bytes(mark) == b"null"):
         return {key: value for key, value in holder.items() if key != "cache_control"}
-    return {**holder, "cache_control": {"type": "ephemeral"}}
+    return holder if mark == _TAKEN else {**holder, "cache_control": dict(_TAKEN)}
 
 
 def _with_repaired_images(message: ChatMessage) -> ChatMessage:

@@ -13,6 +13,7 @@ from ccr.transformers.base import Transformer
 from ccr.transformers.maxtoken import with_limit
 from ccr.transformers.options import Options
 from ccr.transformers.reasoning import with_reasoning_content
+from ccr.transformers.rules import StepRule
 from ccr.transformers.thinking import Thought, with_thoughts
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ class DeepSeek(Transformer):
 
     def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
         """Return the request within the limit, with ``reasoning_content`` wherever it is demanded."""
-        chat = with_limit(chat, self._limit)
-        return with_thoughts(chat, _filled if chat.get("tools") else with_reasoning_content)
+        chat = with_limit(chat, self._limit, context)
 
+        def filled(message: ChatMessage, thoughts: list[Thought]) -> ChatMessage:
+            message = with_reasoning_content(message, thoughts)
+            if "reasoning_content" in message:
+                return message
+            context.note(StepRule.REASONING_CONTENT_FILLED)
+            return cast("ChatMessage", {**message, "reasoning_content": ""})
 
-def _filled(message: ChatMessage, thoughts: list[Thought]) -> ChatMessage:
-    message = with_reasoning_content(message, thoughts)
-    if "reasoning_content" in message:
-        return message
-    return cast("ChatMessage", {**message, "reasoning_content": ""})
+        return with_thoughts(chat, filled if chat.get("tools") else with_reasoning_content)

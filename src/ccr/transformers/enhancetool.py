@@ -16,6 +16,7 @@ from ccr.transformers.base import Transformer
 from ccr.transformers.choices import ByChoice, Choice, ChoiceStep
 from ccr.transformers.json_repair import repaired_object
 from ccr.transformers.options import Options
+from ccr.transformers.rules import StepRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,33 +42,36 @@ class EnhanceTool(Transformer):
         choices = completion.get("choices")
         if not isinstance(choices, list):
             return completion
-        return {**completion, "choices": [_repaired_choice(choice) for choice in choices]}
+        return {**completion, "choices": [_repaired_choice(choice, context) for choice in choices]}
 
     def stream(self, context: Context) -> ChunkStep:
         """Return what holds and repairs arguments."""
-        return ByChoice(ArgumentsStep)
+        return ByChoice(lambda index: ArgumentsStep(index, context))
 
 
-def _repaired_choice(choice: Any) -> Any:
+def _repaired_choice(choice: Any, context: Context) -> Any:
     message = choice.get("message") if isinstance(choice, dict) else None
     calls = message.get("tool_calls") if isinstance(message, dict) else None
     if not isinstance(message, dict) or not isinstance(calls, list) or choice.get("finish_reason") in _CUT:
         return choice
-    return {**choice, "message": {**message, "tool_calls": [_repaired_call(call) for call in calls]}}
+    return {**choice, "message": {**message, "tool_calls": [_repaired_call(call, context) for call in calls]}}
 
 
-def _repaired_call(call: Any) -> Any:
+def _repaired_call(call: Any, context: Context) -> Any:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict):
         return call
-    return {**call, "function": {**function, "arguments": _repaired(arguments_text(function))}}
+    return {**call, "function": {**function, "arguments": _repaired(arguments_text(function), context)}}
 
 
-def _repaired(arguments: str) -> str:
+def _repaired(arguments: str, context: Context) -> str:
     if is_json_object(arguments) or arguments.strip() in _PLACEHOLDERS:
         return arguments
     repaired = repaired_object(arguments)
-    return arguments if repaired is None else repaired
+    if repaired is None:
+        return arguments
+    context.note(StepRule.ARGUMENTS_REPAIRED)
+    return repaired
 
 
 def arguments_text(function: Mapping[str, Any]) -> str:
@@ -81,7 +85,8 @@ def arguments_text(function: Mapping[str, Any]) -> str:
 class _Call:
     """A call that is announced, and the arguments of it that were not passed on yet."""
 
-    def __init__(self, fragment: Mapping[str, Any]) -> None:
+    def __init__(self, fragment: Mapping[str, Any], context: Context) -> None:
+        self._context = context
         self.key = {"index": fragment["index"]} if "index" in fragment else {}
         self.id = fragment.get("id")
         self.held = ""
@@ -106,14 +111,15 @@ class _Call:
         """Return what is held, repaired unless it is cut."""
         self.is_passed = True
         held, self.held = self.held, ""
-        return held if is_cut else _repaired(held)
+        return held if is_cut else _repaired(held, self._context)
 
 
 class ArgumentsStep(ChoiceStep):
     """One choice of a stream: any number of calls, whose fragments may be interleaved."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, context: Context) -> None:
         super().__init__(index)
+        self._context = context
         self._calls: dict[object, _Call] = {}
         self._last: object = None
 
@@ -149,7 +155,7 @@ class ArgumentsStep(ChoiceStep):
         if known is None or _is_another(known, fragment, function):
             if known is not None:  # an upstream that gives every call the same index
                 before = _fragment_of(known, known.rest())
-            known = self._calls[key] = _Call(fragment)
+            known = self._calls[key] = _Call(fragment, self._context)
         self._last = key
         passed = known.passed(arguments_text(function))
         says_more = fragment.get("id") or function.get("name")

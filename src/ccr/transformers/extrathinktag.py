@@ -35,11 +35,11 @@ class ExtraThinkTag(Transformer):
 
     def completion(self, completion: Completion, context: Context) -> Completion:
         """Return the answer with its thinking apart."""
-        return with_thinking_parted(completion, TAGS)
+        return with_thinking_parted(completion, TAGS, context)
 
     def stream(self, context: Context) -> ChunkStep:
         """Return what does the same with a stream."""
-        return ByChoice(lambda index: TagStep(index, TAGS))
+        return ByChoice(lambda index: TagStep(index, TAGS, context))
 
 
 def _with_tags(message: ChatMessage, thoughts: list[Thought]) -> ChatMessage:

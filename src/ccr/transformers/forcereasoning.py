@@ -8,6 +8,7 @@ from ccr.transformers.base import Transformer
 from ccr.transformers.choices import ByChoice
 from ccr.transformers.options import Options
 from ccr.transformers.reminders import with_reminder
+from ccr.transformers.rules import StepRule
 from ccr.transformers.tags import Tags, TagStep, with_thinking_parted
 from ccr.transformers.thinking import Thought, text_of, with_text_before, with_thoughts
 
@@ -40,15 +41,17 @@ class ForceReasoning(Transformer):
         chat = with_thoughts(chat, _with_tags)
         if context.thinking is not None and not context.thinking.is_on:
             return chat
+        if context.thinking is not None:
+            context.note(StepRule.THINKING_AS_INSTRUCTION)
         return with_reminder(chat, INSTRUCTION)
 
     def completion(self, completion: Completion, context: Context) -> Completion:
         """Return the answer with its thinking apart."""
-        return with_thinking_parted(completion, TAGS)
+        return with_thinking_parted(completion, TAGS, context)
 
     def stream(self, context: Context) -> ChunkStep:
         """Return what does the same with a stream."""
-        return ByChoice(lambda index: TagStep(index, TAGS))
+        return ByChoice(lambda index: TagStep(index, TAGS, context))
 
 
 def _with_tags(message: ChatMessage, thoughts: list[Thought]) -> ChatMessage:

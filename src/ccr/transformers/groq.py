@@ -11,6 +11,7 @@ from ccr.transformers.base import Transformer
 from ccr.transformers.choices import ByChoice
 from ccr.transformers.databricks import cache_control_handled
 from ccr.transformers.options import Options
+from ccr.transformers.rules import StepRule, noted
 from ccr.transformers.tool_ids import IdStep, with_ids
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ class Groq(Transformer):
 
     def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
         """Return the request without what is refused."""
-        chat = cache_control_handled(chat, "strip")
+        chat = noted(chat, cache_control_handled(chat, "strip"), context, StepRule.CACHE_CONTROL_DROPPED)
         tools = [_without_dialect(tool) for tool in chat.get("tools", [])]
         if all(new is old for new, old in zip(tools, chat.get("tools", []), strict=True)):
             return chat
+        context.note(StepRule.SCHEMA_DIALECT_DROPPED)
         return cast("ChatRequest", {**chat, "tools": tools})
 
     def completion(self, completion: Completion, context: Context) -> Completion:

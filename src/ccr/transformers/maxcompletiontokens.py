@@ -30,4 +30,4 @@ class MaxCompletionTokens(Transformer):
         if "max_tokens" in chat:
             rest = {key: value for key, value in chat.items() if key != "max_tokens"}
             chat = cast("ChatRequest", {"max_completion_tokens": chat["max_tokens"], **rest})
-        return chat if self._limit is None else with_limit(chat, self._limit)
+        return chat if self._limit is None else with_limit(chat, self._limit, context)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ccr.transformers.base import Transformer
 from ccr.transformers.options import Options
+from ccr.transformers.rules import StepRule
 from ccr.transformers.thinking import plain
 
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ class MaxToken(Transformer):
 
     def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
         """Return the request with its limit capped."""
-        return with_limit(chat, self._limit)
+        return with_limit(chat, self._limit, context)
 
 
-def with_limit(chat: ChatRequest, limit: int) -> ChatRequest:
+def with_limit(chat: ChatRequest, limit: int, context: Context) -> ChatRequest:
     """Return the request asking for no more than ``limit``, by whichever key it says so."""
     given = {key: plain(cast("Any", chat).get(key)) for key in LIMITS}
     capped = {key: limit for key, value in given.items() if isinstance(value, int) and value > limit}
-    return cast("ChatRequest", {**chat, **capped}) if capped else chat
+    if not capped:
+        return chat
+    context.note(StepRule.MAX_TOKENS_CAPPED)
+    return cast("ChatRequest", {**chat, **capped})

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ccr.transformers.base import Transformer
 from ccr.transformers.choices import ByChoice, Choice
-from ccr.transformers.customparams import parameters_of
+from ccr.transformers.customparams import parameters_of, with_parameters
 from ccr.transformers.databricks import cache_control_handled, image_urls_repaired
+from ccr.transformers.rules import StepRule, noted
 from ccr.transformers.thinking import Thought, is_claude, text_of, wish_of, with_thoughts, without_wish
 from ccr.transformers.tool_ids import IdStep, with_ids
 
@@ -35,12 +36,13 @@ class OpenRouter(Transformer):
         if is_claude(context):
             chat = with_thoughts(chat, _with_details)
         else:
-            chat = with_thoughts(cache_control_handled(chat, "strip"), _with_reasoning)
+            stripped = cache_control_handled(chat, "strip")
+            noted(chat, stripped, context, StepRule.CACHE_CONTROL_DROPPED)
+            chat = with_thoughts(stripped, _with_reasoning)
         if "reasoning" not in chat and (context.thinking or _WRITTEN_BY_CONVERSION & chat.keys()):
-            chat = _with_wish(chat, wish_of(chat, context))
-        chat = _without_media_types(image_urls_repaired(chat))
-        parameters = parameters_of(self.options)
-        return cast("ChatRequest", {**chat, **parameters}) if parameters else chat
+            chat = _with_wish(chat, wish_of(chat, context), context)
+        chat = noted(chat, image_urls_repaired(chat), context, StepRule.IMAGE_URL_REPAIRED)
+        return with_parameters(_without_media_types(chat), parameters_of(self.options), context)
 
     def completion(self, completion: Completion, context: Context) -> Completion:
         """Return the answer with usable ids, a true finish_reason, and Claude's signatures."""
@@ -69,15 +71,21 @@ class AnswerStep(IdStep):
         return super().choice(choice)
 
 
-def _with_wish(chat: ChatRequest, wish: ThinkingWish | None) -> ChatRequest:
+def _with_wish(chat: ChatRequest, wish: ThinkingWish | None, context: Context) -> ChatRequest:
     """Return the request with a wish in OpenRouter's form.
 
     Thinking that is not wanted is left to the model's default: many models refuse to have it turned off.
     """
-    chat = without_wish(chat)
     if wish is None or not wish.is_on:
-        return chat
-    return cast("ChatRequest", {**chat, "reasoning": reasoning_of(wish)})
+        if wish is not None:
+            context.note(StepRule.THINKING_DISABLED_DROPPED)
+        if "output_config" in chat:
+            context.note(StepRule.EFFORT_DROPPED)
+        return without_wish(chat)
+    reasoning = reasoning_of(wish)
+    if wish.effort is not None and reasoning.get("effort") != wish.effort:
+        context.note(StepRule.EFFORT_REPLACED if "effort" in reasoning else StepRule.EFFORT_DROPPED)
+    return cast("ChatRequest", {**without_wish(chat), "reasoning": reasoning})
 
 
 def reasoning_of(wish: ThinkingWish) -> dict[str, Any]:

@@ -13,6 +13,12 @@ ANYWHERE = ("debug",)
 _WORDS = {"true": True, "false": False}
 
 
+def is_debugged(options: Mapping[str, Any]) -> bool:
+    """Tell whether a step's options ask for all its lines in ``plugin.log``."""
+    value = options.get("debug")
+    return _WORDS.get(value.strip().lower(), True) if isinstance(value, str) else bool(value)
+
+
 class Options:
     """The options of one step. allowed: their names. Raises ValueError on any other name."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ccr.protocol.thinking_wish import ThinkingWish
 from ccr.transformers.base import Transformer
 from ccr.transformers.options import Options
+from ccr.transformers.rules import StepRule
 from ccr.transformers.thinking import Thought, text_of, wish_of, with_thoughts, without_wish
 
 if TYPE_CHECKING:
@@ -32,7 +33,13 @@ class Reasoning(Transformer):
 
     def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
         """Return the request with these parameters, none where the client says nothing of thinking."""
-        wish = wish_of(chat, context) if self._is_enabled else ThinkingWish(False)
+        asked = wish_of(chat, context)
+        wish = asked if self._is_enabled else ThinkingWish(False)
+        if asked is not None and asked.is_on:
+            if not self._is_enabled:
+                context.note(StepRule.THINKING_TURNED_OFF)
+            elif asked.effort is not None:
+                context.note(StepRule.EFFORT_DROPPED)
         if wish is not None:
             parameters = {"thinking": _thinking(wish), "enable_thinking": wish.is_on}
             chat = cast("ChatRequest", {**without_wish(chat), **parameters})

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 from ccr.transformers.base import Transformer
 from ccr.transformers.maxtoken import with_limit
 from ccr.transformers.options import Options
+from ccr.transformers.rules import StepRule
+from ccr.transformers.thinking import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,5 +33,9 @@ class Sampling(Transformer):
 
     def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
         """Return the request with these parameters."""
-        chat = chat if self._limit is None else with_limit(chat, self._limit)
-        return cast("ChatRequest", {**chat, **self._forced}) if self._forced else chat
+        chat = chat if self._limit is None else with_limit(chat, self._limit, context)
+        if not self._forced:
+            return chat
+        if any(plain(cast("Any", chat).get(key, value)) != value for key, value in self._forced.items()):
+            context.note(StepRule.SAMPLING_REPLACED)
+        return cast("ChatRequest", {**chat, **self._forced})

@@ -12,23 +12,39 @@ from __future__ import annotations
 
 import inspect
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from ccr.errors import ApiError, TransformerError
 from ccr.protocol.openai import encode_chat_request
 from ccr.protocol.redaction import redacted
-from ccr.transformers.base import Target, Transformer
+from ccr.transformers.base import SILENT, Target, Transformer
 from ccr.transformers.targets import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ccr.protocol.openai import ChatRequest
-    from ccr.transformers.base import ChunkStep, Completion, Context
+    from ccr.transformers.base import ChunkStep, Completion, Context, StepLogger
 
 MAX_REASON_CHARS: Final = 500
+NAMES_IN_LOG: Final = {
+    "request": "transformRequestIn",
+    "completion": "transformResponseOut",
+    "stream": "transformResponseOut",
+    "chunk": "transformResponseOut",
+    "end": "transformResponseOut",
+}
+"""Hooks as ``plugin.log`` names them: by the npm router's words, which people search it for."""
+
+
+class NamedChunkStep(NamedTuple):
+    """What looks at the chunks of one stream, with the name and the log of its transformer."""
+
+    name: str
+    step: ChunkStep
+    logger: StepLogger = SILENT
 
 
 class Steps:
@@ -57,7 +73,8 @@ class Steps:
     def request(self, chat: ChatRequest, context: Context) -> ChatRequest:
         """Return the request after all steps. Raises TransformerError, or the ApiError a step raised."""
         for step, is_own in self._requests:
-            with naming(step.name, "request"):
+            step.logger.called(NAMES_IN_LOG["request"])
+            with naming(step.name, "request", step.logger):
                 given = opened(chat) if is_own else chat
                 chat = checked(step.request(given, context), dict, "a request", step.name, "request")
                 if is_own:
@@ -69,7 +86,8 @@ class Steps:
     def target(self, target: Target, context: Context) -> Target:
         """Return where the request goes after all steps."""
         for step in self._targets:
-            with naming(step.name, "target"):
+            step.logger.called("target")
+            with naming(step.name, "target", step.logger):
                 answer = step.target(target, context)
                 target = checked_target(checked(answer, Target, "a Target", step.name, "target"), step.name)
         return target
@@ -77,19 +95,21 @@ class Steps:
     def completion(self, completion: Completion, context: Context) -> Completion:
         """Return the whole answer after all steps, the last one first."""
         for step in self._completions:
-            with naming(step.name, "completion"):
+            step.logger.called(NAMES_IN_LOG["completion"])
+            with naming(step.name, "completion", step.logger):
                 answer = step.completion(completion, context)
                 completion = checked(answer, dict, "a completion", step.name, "completion")
         return completion
 
-    def chunk_steps(self, context: Context) -> list[tuple[str, ChunkStep]]:
-        """Return what looks at the chunks of a new stream, by name, in the order in which they see them."""
+    def chunk_steps(self, context: Context) -> list[NamedChunkStep]:
+        """Return what looks at the chunks of a new stream, in the order in which they see them."""
         found = []
         for step in self._streams:
-            with naming(step.name, "stream"):
+            step.logger.called(NAMES_IN_LOG["stream"])
+            with naming(step.name, "stream", step.logger):
                 made = step.stream(context)
-                if made is not None:
-                    found.append((step.name, made))
+            if made is not None:
+                found.append(NamedChunkStep(step.name, made, step.logger))
         return found
 
 
@@ -105,13 +125,20 @@ def opened(chat: ChatRequest) -> ChatRequest:
 
 
 @contextmanager
-def naming(name: str, hook: str) -> Iterator[None]:
-    """Turn what a step raises into a TransformerError; an ApiError is the step's own word to the client."""
+def naming(name: str, hook: str, logger: StepLogger = SILENT) -> Iterator[None]:
+    """Turn what a step raises into a TransformerError; an ApiError is the step's own word to the client.
+
+    logger: the step's, which is told of the failure.
+    """
     try:
         yield
+    except TransformerError as error:
+        logger.failed(NAMES_IN_LOG.get(hook, hook), error)
+        raise
     except ApiError:
         raise
     except Exception as error:
+        logger.failed(NAMES_IN_LOG.get(hook, hook), error)
         reason = redacted(f"{type(error).__name__}: {error}")[:MAX_REASON_CHARS]
         raise TransformerError(name, hook, reason) from error
 

@@ -14,9 +14,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ccr.transformers.choices import Choice, ChoiceStep
+from ccr.transformers.rules import StepRule
 
 if TYPE_CHECKING:
-    from ccr.transformers.base import Completion
+    from collections.abc import Iterable
+
+    from ccr.transformers.base import Completion, Context
 
 _AFTER_TEXT: Final = ("tool_calls", "function_call", "refusal")
 """Keys of a delta that follow its text."""
@@ -121,9 +124,10 @@ def _partial(text: str, tag: str) -> int:
 class TagStep(ChoiceStep):
     """One choice of a stream."""
 
-    def __init__(self, index: int, tags: Tags) -> None:
+    def __init__(self, index: int, tags: Tags, context: Context) -> None:
         super().__init__(index)
         self._splitter = Splitter(tags)
+        self._context = context
 
     def choice(self, choice: Choice) -> list[Choice]:
         """Return the choice with its text parted, as one choice for each piece."""
@@ -146,10 +150,16 @@ class TagStep(ChoiceStep):
         return [self._of(piece) for piece in self._splitter.flush()]
 
     def _of(self, piece: Piece) -> Choice:
+        self._note((piece,))
         return {"index": self.index, "delta": {piece.key: piece.text}, "finish_reason": None}
+
+    def _note(self, pieces: Iterable[Piece]) -> None:
+        if any(piece.key == "reasoning_content" for piece in pieces):
+            self._context.note(StepRule.THINKING_PARTED)
 
     def _parted(self, choice: Choice, pieces: list[Piece]) -> list[Choice]:
         """Return one choice a piece; what goes before a text comes first, what follows it last."""
+        self._note(pieces)
         delta = choice["delta"]
         first = {key: value for key, value in delta.items() if key not in (*_AFTER_TEXT, "content")}
         last = {key: value for key, value in delta.items() if key in _AFTER_TEXT}
@@ -162,12 +172,15 @@ class TagStep(ChoiceStep):
         return made
 
 
-def with_thinking_parted(completion: Completion, tags: Tags) -> Completion:
+def with_thinking_parted(completion: Completion, tags: Tags, context: Context) -> Completion:
     """Return a whole answer with the thinking in its texts as ``reasoning_content``."""
     choices = completion.get("choices")
     if not isinstance(choices, list):
         return completion
-    return {**completion, "choices": [_parted_choice(choice, tags) for choice in choices]}
+    parted = [_parted_choice(choice, tags) for choice in choices]
+    if any(new is not old for new, old in zip(parted, choices, strict=True)):
+        context.note(StepRule.THINKING_PARTED)
+    return {**completion, "choices": parted}
 
 
 def _parted_choice(choice: Any, tags: Tags) -> Any:

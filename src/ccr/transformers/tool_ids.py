@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ccr.transformers.choices import Choice, ChoiceStep
+from ccr.transformers.rules import StepRule
 
 if TYPE_CHECKING:
     from ccr.transformers.base import Completion, Context
@@ -23,6 +24,7 @@ class IdStep(ChoiceStep):
     def __init__(self, index: int, context: Context, *, repairs_finish: bool) -> None:
         super().__init__(index)
         self._ids = _Ids(context, index)
+        self._context = context
         self._repairs_finish = repairs_finish
         self._has_calls = False
 
@@ -35,6 +37,7 @@ class IdStep(ChoiceStep):
             if made != calls:
                 choice = {**choice, "delta": {**choice["delta"], "tool_calls": made}}
         if self._repairs_finish and self._has_calls and choice.get("finish_reason") == "stop":
+            self._context.note(StepRule.FINISH_REASON_REPAIRED)
             choice = {**choice, "finish_reason": "tool_calls"}
         return [choice]
 
@@ -56,6 +59,7 @@ def _whole(choice: Any, ids: _Ids, repairs_finish: bool) -> Any:
     made = [ids.whole(call, at) for at, call in enumerate(calls)]
     choice = {**choice, "message": {**message, "tool_calls": made}}
     if repairs_finish and choice.get("finish_reason") == "stop":
+        ids.context.note(StepRule.FINISH_REASON_REPAIRED)
         choice["finish_reason"] = "tool_calls"
     return choice
 
@@ -64,6 +68,7 @@ class _Ids:
     """Gives the calls of one choice their ids."""
 
     def __init__(self, context: Context, index: int) -> None:
+        self.context = context
         stem = _NOT_IN_AN_ID.sub("", context.request_id) or "0"
         self._stem = f"call_{stem}_{index}" if index else f"call_{stem}"
         self._made: dict[tuple[object, object], str] = {}
@@ -85,6 +90,7 @@ class _Ids:
         return {**call, "id": self._id(at, call.get("id"))}
 
     def _id(self, index: object, given: object) -> str:
+        self.context.note(StepRule.CALL_ID_MADE)
         key = (index, given or (None if index is not None else len(self._made)))
         return self._made.setdefault(key, f"{self._stem}_{len(self._made)}")
 

@@ -16,6 +16,7 @@ from ccr.transformers.enhancetool import arguments_text
 from ccr.transformers.json_repair import repaired_object
 from ccr.transformers.options import Options
 from ccr.transformers.reminders import with_reminder
+from ccr.transformers.rules import StepRule
 from ccr.transformers.thinking import plain
 
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ class ToolUse(Transformer):
         if any(cast("Any", tool) == _TOOL for tool in tools):
             return chat  # named twice in the configuration
         changed = {**with_reminder(chat, REMINDER), "tools": [*tools, _TOOL]}
-        if not _is_thinking(chat):
+        if _is_thinking(chat):
+            context.note(StepRule.TOOL_CHOICE_AS_REMINDER)
+        else:
+            context.note(StepRule.TOOL_CHOICE_REQUIRED)
             changed["tool_choice"] = "required"
         return cast("ChatRequest", changed)
 
@@ -84,11 +88,14 @@ class ToolUse(Transformer):
         choices = completion.get("choices")
         if not isinstance(choices, list):
             return completion
-        return {**completion, "choices": [_left(choice) for choice in choices]}
+        left = [_left(choice) for choice in choices]
+        if any(new is not old for new, old in zip(left, choices, strict=True)):
+            context.note(StepRule.EXIT_TOOL_AS_TEXT)
+        return {**completion, "choices": left}
 
     def stream(self, context: Context) -> ChunkStep:
         """Return what does the same with a stream."""
-        return ByChoice(ExitStep)
+        return ByChoice(lambda index: ExitStep(index, context))
 
 
 def _is_thinking(chat: ChatRequest) -> bool:
@@ -133,8 +140,9 @@ def _with_said(content: Any, said: list[str]) -> Any:
 class ExitStep(ChoiceStep):
     """One choice of a stream."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, context: Context) -> None:
         super().__init__(index)
+        self._context = context
         self._exits: dict[object, Said] = {}
         self._last: object = None
         self._has_text = False
@@ -182,6 +190,7 @@ class ExitStep(ChoiceStep):
         if name == EXIT_TOOL and key not in self._exits:
             self._exits[key] = Said(after_text=self._has_text)
             self._has_left = True
+            self._context.note(StepRule.EXIT_TOOL_AS_TEXT)
         elif name and name != EXIT_TOOL:
             self._exits.pop(key, None)
         return self._exits.get(key)

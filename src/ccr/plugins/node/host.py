@@ -17,6 +17,7 @@ from ccr.plugins.node.answers import ThroughPlugins, UntouchedResponse, close_ch
 from ccr.plugins.node.calls import Call
 from ccr.plugins.node.process import NodeProcess
 from ccr.plugins.node.values import HookedRequest, LoadedPlugin
+from ccr.transformers.options import is_debugged
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ class _Instance(NamedTuple):
 
     @property
     def is_debugged(self) -> bool:
-        return bool(self.options.get("debug"))
+        return is_debugged(self.options)
 
 
 class NodeHost:
@@ -217,7 +218,7 @@ class NodeHost:
                 self._broken[name] = error
 
     async def _load(self, child: Child, file: Path, options: Mapping[str, Any]) -> LoadedPlugin:
-        level = self._log.level_for(debug=bool(options.get("debug")))
+        level = self._log.level_for(debug=is_debugged(options))
         head = {"do": "load", "path": str(file), "options": options, "level": level}
         answer = await self._ask(child, head, file.name, "load")
         return LoadedPlugin(answer["name"], answer["endPoint"], frozenset(answer["hooks"]))
