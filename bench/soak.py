@@ -25,7 +25,7 @@ from pathlib import Path
 import aiohttp
 
 HERE = Path(__file__).resolve().parent
-CCR = HERE.parent / ".venv/bin/ccr"
+CCR = Path(sys.executable).parent / "ccr"
 KEY = "soak-key-0123456789abcdefghij"
 MODEL = "databricks-claude-sonnet-4-5"
 FAULT_SHARE, LEAVE_SHARE = 0.05, 0.10
