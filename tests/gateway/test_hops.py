@@ -95,6 +95,7 @@ class Host:
 class Remote:
     """One use of a plugin."""
 
+    may_request = True
     may_respond = True
 
     def __init__(self, name: str, host: Host, hooked: Callable[[bytes], Hooked] = Hooked) -> None:

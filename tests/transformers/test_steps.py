@@ -226,6 +226,7 @@ class FakeStep:
     def __init__(self, name: str, host: Any, *, may_respond: bool = True) -> None:
         self.name = name
         self.host = host
+        self.may_request = True
         self.may_respond = may_respond
 
     async def request(self, *_: Any) -> Any:

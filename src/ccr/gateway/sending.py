@@ -63,8 +63,10 @@ class Sending:
         request: what the client asked, None when it asked in this format; body: its bytes. Raises ApiError.
         """
         context = context_of(route, record, request)
-        outgoing = await self._transforming.request(chat, route, context, lambda: asked_by(record, body))
-        record.rules += outgoing.rules
+        outgoing = await self._transforming.request(
+            chat, route, context, lambda: asked_by(record, body), is_converted=request is not None
+        )
+        record.rules = tuple(rule for rule in record.rules if rule not in outgoing.undone) + outgoing.rules
         answer: Incoming
         if outgoing.chat is None:
             answer = await self._open(outgoing.body, route, outgoing, record)

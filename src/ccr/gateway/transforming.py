@@ -14,12 +14,21 @@ import msgspec
 from ccr.errors import TransformerError
 from ccr.gateway.answers import JSON_TYPE, STREAM_TYPE
 from ccr.gateway.changed_answers import HoppedAnswer, StreamThroughSteps, WholeThroughSteps, bytes_of
+from ccr.protocol.request_rules import RequestRule
 from ccr.transformers.base import Target
 from ccr.transformers.chunks import ChunkFilter
 from ccr.transformers.pipeline import RemoteSteps
 from ccr.transformers.remote import Asked
 from ccr.transformers.steps import Steps, checked_target
 from ccr.transformers.targets import origin_of
+from ccr.transformers.unified import (
+    ANSWERED_BY_PLUGIN,
+    LEFT_TO_PLUGIN,
+    offer,
+    taken_back,
+    thoughts_in,
+    without_thoughts,
+)
 
 if TYPE_CHECKING:
     import logging
@@ -40,7 +49,7 @@ class Outgoing(NamedTuple):
 
     Then it goes as it is, as ``body``, past limits and repairs. headers: None takes a header away.
     asked: what the client asked, where steps of another process look at it. timeout_s: how long the upstream
-    may take to answer, None: as long as it always may.
+    may take to answer, None: as long as it always may. undone: rules of the conversion that do not count.
     """
 
     chat: ChatRequest | None
@@ -50,6 +59,7 @@ class Outgoing(NamedTuple):
     asked: Asked = NOT_ASKED
     timeout_s: float | None = None
     rules: tuple[str, ...] = ()
+    undone: frozenset[str] = frozenset()
 
 
 class Transforming:
@@ -59,15 +69,21 @@ class Transforming:
         self._logger = logger
 
     async def request(
-        self, chat: ChatRequest, route: Route, context: Context, asked: Callable[[], Asked]
+        self,
+        chat: ChatRequest,
+        route: Route,
+        context: Context,
+        asked: Callable[[], Asked],
+        *,
+        is_converted: bool = False,
     ) -> Outgoing:
         """Return what is sent instead of ``chat``, and where. asked: gives what the client asked.
 
-        Raises ApiError.
+        is_converted: the client's own request had another format. Raises ApiError.
         """
         try:
             if route.pipeline.has_remote:
-                return await _hopped(chat, route, context, asked())
+                return await _hopped(chat, route, context, asked(), is_converted=is_converted)
             return _passed(chat, route, context)
         except TransformerError as error:
             self.failed(error, context)
@@ -116,29 +132,57 @@ def _passed(chat: ChatRequest, route: Route, context: Context) -> Outgoing:
     return _outgoing(chat, route, target)
 
 
-async def _hopped(chat: ChatRequest, route: Route, context: Context, asked: Asked) -> Outgoing:
-    """Pass a request through steps of which some run elsewhere."""
-    target = Target(route.url, {})
+async def _hopped(
+    chat: ChatRequest, route: Route, context: Context, asked: Asked, *, is_converted: bool
+) -> Outgoing:
+    """Pass a request through steps of which some run elsewhere; these are shown thinking (unified.py)."""
     value: ChatRequest | bytes = chat
-    timeout_s: float | None = None
-    rules: tuple[str, ...] = ()
+    thoughts = thoughts_in(chat) if is_converted else frozenset()
+    outgoing = Outgoing(None, b"", route.url, {}, asked)
     for part in route.pipeline.parts:
         if isinstance(part, Steps):
             if isinstance(value, bytes):
                 raise TransformerError(part.steps[0].name, "request", "the step before made no JSON object")
             value = part.request(value, context)
-            target = part.target(target, context)
-            continue
-        body = bytes_of(value)
-        for step in part.steps:
-            hooked = await step.request(body, context, asked)
-            body = hooked.body
-            target = Target(hooked.url or target.url, {**target.headers, **hooked.headers})
-            checked_target(target, step.name)
-            timeout_s = hooked.timeout_s if hooked.timeout_s is not None else timeout_s
-            rules += hooked.rules
-        value = _object_or_bytes(body)
-    return _outgoing(value, route, target)._replace(asked=asked, timeout_s=timeout_s, rules=rules)
+            target = part.target(Target(outgoing.url, outgoing.headers), context)
+            outgoing = outgoing._replace(url=target.url, headers=target.headers)
+        else:
+            value, outgoing = await _hop(value, part, outgoing, context)
+    if thoughts and isinstance(value, dict) and _is_chat(value):
+        kept = without_thoughts(value, thoughts)
+        if kept is not value:
+            outgoing = outgoing._replace(rules=(*outgoing.rules, RequestRule.THINKING_HISTORY_DROPPED.value))
+        value = kept
+    made = _outgoing(value, route, Target(outgoing.url, outgoing.headers))
+    return outgoing._replace(chat=made.chat, body=made.body, headers=made.headers)
+
+
+async def _hop(
+    value: ChatRequest | bytes, part: RemoteSteps, outgoing: Outgoing, context: Context
+) -> tuple[ChatRequest | bytes, Outgoing]:
+    """Pass a request through steps of one host elsewhere."""
+    if not part.requesting:
+        return value, outgoing
+    offered = offer(value, context.thinking) if isinstance(value, dict) else None
+    body = bytes_of(value if offered is None else offered.chat)
+    for step in part.requesting:
+        hooked = await step.request(body, context, outgoing.asked)
+        body = hooked.body
+        target = Target(hooked.url or outgoing.url, {**outgoing.headers, **hooked.headers})
+        checked_target(target, step.name)
+        outgoing = outgoing._replace(
+            url=target.url,
+            headers=target.headers,
+            timeout_s=outgoing.timeout_s if hooked.timeout_s is None else hooked.timeout_s,
+            rules=outgoing.rules + hooked.rules,
+        )
+    value = _object_or_bytes(body)
+    if offered is None or offered.reasoning is None:
+        return value, outgoing
+    back = taken_back(value, offered) if isinstance(value, dict) else None
+    if back is not None:
+        return back, outgoing
+    return value, outgoing._replace(rules=(*outgoing.rules, LEFT_TO_PLUGIN), undone=ANSWERED_BY_PLUGIN)
 
 
 def _outgoing(value: ChatRequest | bytes, route: Route, target: Target) -> Outgoing:

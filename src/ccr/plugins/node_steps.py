@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ccr.transformers.base import Context
     from ccr.transformers.remote import Asked, RemoteStep
 
+REQUEST_HOOKS: Final = frozenset({"transformRequestIn", "auth"})
 RESPONSE_HOOK: Final = "transformResponseOut"
 
 
@@ -84,6 +85,7 @@ class NodeStep:
         self.name = plugin.name
         self.host = host
         self.number = number
+        self.may_request = not REQUEST_HOOKS.isdisjoint(plugin.hooks)
         self.may_respond = RESPONSE_HOOK in plugin.hooks
         self._provider = provider
 

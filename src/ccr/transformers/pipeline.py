@@ -9,7 +9,7 @@ A part is a run of steps of this process (`Steps`) or of steps of one host outsi
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ccr.transformers.base import Transformer
 from ccr.transformers.registry import BUILT_IN, build
@@ -28,11 +28,19 @@ if TYPE_CHECKING:
     Build = Callable[[Step], AnyStep]
 
 
+_SHOWN: Final[frozenset[Handled]] = frozenset({"history"})
+
+
 class RemoteSteps(NamedTuple):
     """Steps of one host that follow each other, in the order of requests."""
 
     host: RemoteHost
     steps: tuple[RemoteStep, ...]
+
+    @property
+    def requesting(self) -> tuple[RemoteStep, ...]:
+        """Those that look at requests, in order."""
+        return tuple(step for step in self.steps if step.may_request)
 
     @property
     def responding(self) -> tuple[RemoteStep, ...]:
@@ -60,9 +68,16 @@ class Pipeline:
 
     @property
     def handles(self) -> frozenset[Handled]:
-        """What its steps do about a model's thinking; see ``Transformer.handles``."""
-        own = (step for step in self.steps if isinstance(step, Transformer))
-        return frozenset(handled for step in own for handled in step.handles)
+        """What its steps do about a model's thinking; see ``Transformer.handles``.
+
+        Steps of other processes are shown the history's thinking, and the gateway takes away what they leave.
+        """
+        handled: set[Handled] = set()
+        for step in self.steps:
+            handled |= (
+                step.handles if isinstance(step, Transformer) else _SHOWN if step.may_request else set()
+            )
+        return frozenset(handled)
 
     # The steps of this process alone, for whoever waits for nothing: the gateway goes by the parts.
 

@@ -108,6 +108,11 @@ class RemoteStep(Protocol):
         ...
 
     @property
+    def may_request(self) -> bool:
+        """Whether it looks at requests."""
+        ...
+
+    @property
     def may_respond(self) -> bool:
         """Whether it looks at answers."""
         ...
