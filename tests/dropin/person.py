@@ -1,4 +1,4 @@
-"""Somebody who used the npm router until yesterday: a HOME with their folder in it, and the commands they know."""
+"""Somebody who used the npm router until yesterday: a HOME with their folder in it, and their commands."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import anthropic
 
-from tests.dropin.providers import Providers
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from tests.dropin.providers import Providers
 
 CCR = Path(sys.executable).with_name("ccr")
 FOLDERS = Path(__file__).parent / "folders"
@@ -116,7 +116,7 @@ def person_with(
 def started(
     folder: str, home: Path, providers: Providers, environ: Mapping[str, str] = {}
 ) -> Iterator[tuple[Person, str]]:
-    """Start the service on a folder; at the end nothing of it may have been written. Yields what start said."""
+    """Start the service on a copy of a folder, and stop it at the end. Yields what start said, too."""
     person = person_with(folder, home, providers.url, environ=environ)
     with serving(person) as said:
         yield person, said
@@ -183,6 +183,7 @@ def message(text: str = "hi", **changes: Any) -> dict[str, Any]:
 def ask(client: anthropic.Anthropic, *, stream: bool, **request: Any) -> anthropic.types.Message:
     """Ask in one of the two ways; the published client puts the stream together, and is strict about it."""
     if not stream:
-        return client.messages.create(**request, timeout=30)
+        whole: anthropic.types.Message = client.messages.create(**request, timeout=30)
+        return whole
     with client.messages.stream(**request, timeout=30) as answer:
         return answer.get_final_message()

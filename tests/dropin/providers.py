@@ -1,4 +1,4 @@
-"""Everybody's providers on one port: a strict fake of their chat APIs, and whatever else a test lets them say.
+"""Everybody's providers on one port: a strict fake of their chat APIs, and what else a test lets them say.
 
 The first part of a request's path is the host that the configuration names. Chat requests are checked against
 what the OpenAI format is; what is wrong is answered with 400 and kept in `refusals`.
@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.dropin.chat_rules import what_is_wrong
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Json = dict[str, Any]
 USAGE = {"prompt_tokens": 120, "completion_tokens": 7, "total_tokens": 127}
@@ -90,6 +88,9 @@ def _merged(deltas: tuple[Json, ...]) -> Json:
     return {**found, "tool_calls": list(calls.values())} if calls else found
 
 
+Talk = Callable[[Got], Said]
+
+
 @dataclass
 class Providers:
     """A running fake. answers: by host; talks: by path without query, for what is not the OpenAI format.
@@ -98,7 +99,7 @@ class Providers:
     """
 
     answers: dict[str, Answer] = field(default_factory=dict)
-    talks: dict[str, Callable[[Got], Said]] = field(default_factory=dict)
+    talks: dict[str, Talk] = field(default_factory=dict)
     extras: dict[str, set[str]] = field(default_factory=dict)
     got: deque[Got] = field(default_factory=deque)
     refusals: list[str] = field(default_factory=list)

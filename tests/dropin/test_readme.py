@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.dropin.conftest import Serve
 
 Json = dict[str, Any]
+PLAIN = Answer()
 THINKING = Answer(({"reasoning_content": "let me "}, {"reasoning_content": "see"}, {"content": "hello"}))
 REASONING = Answer(({"reasoning": "let me "}, {"reasoning": "see"}, {"content": "hello"}))
 TAGS = Answer(({"content": "<th"}, {"content": "ink>let me see</think>"}, {"content": "hello"}))
@@ -72,7 +73,7 @@ class Row:
     path: str
     key: str
     body: Json = field(default_factory=dict)
-    answer: Answer = Answer()
+    answer: Answer = PLAIN
     blocks: list[tuple[str, Any]] = field(default_factory=lambda: HELLO)
     extras: set[str] = field(default_factory=set)
     folder: str = "readme"

@@ -1,9 +1,10 @@
 """The same router as the one in JavaScript."""
 
 import json
+from typing import Any
 
 
-async def route(request: dict, config: dict) -> str | None:
+async def route(request: dict[str, Any], config: dict[str, Any]) -> str | None:
     said = next((m["content"] for m in request["body"]["messages"] if m["role"] == "user"), "")
     text = said if isinstance(said, str) else json.dumps(said)
     if "explain this code" in text:
