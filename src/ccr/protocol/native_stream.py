@@ -4,9 +4,10 @@
     end     := message_stop     the upstream's own; nothing is relayed behind it
              | error            the upstream's own; or ours: the bytes ended without message_stop, fail()
 
-Three events are not what the upstream sent: ``message_start`` names the model the client asked for, Bedrock's
-key ``amazon-bedrock-invocationMetrics`` is taken out of any event, and an error that is not in the shape of
-the Messages API is put into it, because the client sees no other.
+Four events are not what the upstream sent: ``message_start`` names the model the client asked for, Bedrock's
+key ``amazon-bedrock-invocationMetrics`` is taken out of any event, an error that is not in the shape of the
+Messages API is put into it, because the client sees no other, and an event without a name gets the one that
+its data has, because the client passes it over.
 
 An event is relayed once it is whole. Upstream reads end where events end, so that a read usually goes out as
 the very same bytes object; the beginning of an event that was cut waits for its end, or is never seen. That
@@ -45,6 +46,7 @@ _PLAIN_EVENTS: Final = frozenset(
     {"content_block_start", "content_block_delta", "content_block_stop", "message_delta", "ping"}
 )
 """Events that are relayed as they are, and that others may follow."""
+_NAMES: Final = _PLAIN_EVENTS | {"message_start", "message_stop", "error"}
 _UNREAD_EVENTS: Final = frozenset({"content_block_delta", "ping"})
 _EMPTY_DELTAS: Final = {
     "text": b'"text_delta","text":""',
@@ -170,6 +172,8 @@ class NativeTap:
             return frame
         event = events[0]
         name = event.event or _event_data(event).type
+        if not event.event and name in _NAMES:
+            frame = b"event: %b\n%b" % (name.encode(), frame)
         self._read(name, event)
         if self.error is not None:
             return self._error_frame(frame, event, self.error)
