@@ -218,6 +218,7 @@ def test_a_stream_without_event_names_is_read_too() -> None:
     assert (tap.usage, tap.stop_reason, tap.error) == (COUNTS, "tool_use", None)
     assert out.endswith(b'data: {"type": "message_stop"}\n\n')
     assert client_message(out).model == "asked", "events get their names, or the client passes them over"
+    assert client_message(relay(b"\n\r\n" + unnamed)[0]).model == "asked"
 
 
 def test_an_answer_is_complete_with_its_message_stop_only() -> None:

@@ -173,7 +173,7 @@ class NativeTap:
         event = events[0]
         name = event.event or _event_data(event).type
         if not event.event and name in _NAMES:
-            frame = b"event: %b\n%b" % (name.encode(), frame)
+            frame = b"event: %b\n%b" % (name.encode(), frame.lstrip(b"\r\n"))
         self._read(name, event)
         if self.error is not None:
             return self._error_frame(frame, event, self.error)
