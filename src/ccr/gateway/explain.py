@@ -73,6 +73,10 @@ class _UpstreamInMind:
         self.sent = Sent(_without_secrets(url), {name: _shown(name, written[name]) for name in written}, body)
         raise _NothingIsSent
 
+    async def token_of(self, provider: Provider, user_token: Secret | None = None) -> Secret | None:  # noqa: ARG002 - the upstream's signature
+        """Return what stands for the token: none is fetched."""
+        return Secret(MASK) if provider.api_key is None and provider.sign_in is not None else None
+
     def load(self, provider: Provider) -> float:  # noqa: ARG002 - the upstream's signature
         """Return that there is nothing to do: the session alone decides between equals."""
         return 0.0

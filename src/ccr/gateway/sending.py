@@ -63,8 +63,13 @@ class Sending:
         request: what the client asked, None when it asked in this format; body: its bytes. Raises ApiError.
         """
         context = context_of(route, record, request)
+
+        async def asked() -> Asked:
+            token = await self._upstream.token_of(route.provider, record.client.user_token)
+            return asked_by(record, body)._replace(key=token)
+
         outgoing = await self._transforming.request(
-            chat, route, context, lambda: asked_by(record, body), is_converted=request is not None
+            chat, route, context, asked, is_converted=request is not None
         )
         record.rules = tuple(rule for rule in record.rules if rule not in outgoing.undone) + outgoing.rules
         answer: Incoming

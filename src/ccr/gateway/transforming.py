@@ -32,7 +32,7 @@ from ccr.transformers.unified import (
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.record import Record
@@ -73,7 +73,7 @@ class Transforming:
         chat: ChatRequest,
         route: Route,
         context: Context,
-        asked: Callable[[], Asked],
+        asked: Callable[[], Awaitable[Asked]],
         *,
         is_converted: bool = False,
     ) -> Outgoing:
@@ -83,7 +83,7 @@ class Transforming:
         """
         try:
             if route.pipeline.has_remote:
-                return await _hopped(chat, route, context, asked(), is_converted=is_converted)
+                return await _hopped(chat, route, context, await asked(), is_converted=is_converted)
             return _passed(chat, route, context)
         except TransformerError as error:
             self.failed(error, context)

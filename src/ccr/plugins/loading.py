@@ -20,7 +20,7 @@ from ccr.config.transformer_files import (
 from ccr.errors import ConfigError, Problem
 from ccr.plugins.errors import PluginError
 from ccr.plugins.node.values import provider_for_plugins
-from ccr.plugins.node_steps import NodeStep, NodeSteps
+from ccr.plugins.node_steps import NodeStep, NodeSteps, ignored
 from ccr.plugins.python_files import forget, made, transformer_of_package, transformers_in_file
 from ccr.transformers.base import Transformer
 from ccr.transformers.options import is_debugged
@@ -90,7 +90,7 @@ async def load_plugins(
     new_host: makes the Node host, called when there is a JavaScript file. log: of what transformers do.
     Raises ConfigError with all that cannot be loaded or built.
     """
-    loading = _Loading(new_host)
+    loading = _Loading(new_host, log)
     if config.custom_router is not None and config.custom_router.suffix.lower() != PYTHON:
         loading.begin_host()
     try:
@@ -112,8 +112,9 @@ async def load_plugins(
 class _Loading:
     """What one run of `load_plugins` knows so far."""
 
-    def __init__(self, new_host: Callable[[], Host]) -> None:
+    def __init__(self, new_host: Callable[[], Host], log: PluginLog | None) -> None:
         self._new_host = new_host
+        self._log = log
         self.host: NodeSteps | None = None
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
@@ -181,7 +182,9 @@ class _Loading:
         options = {**self._options.get(step.name, {}), **step.options}
         if step.name in self.scripts and self.host is not None:
             number = await self.host.host.instance(step.name, step.options)
-            return NodeStep(self.host, number, self.scripts[step.name], provider_for_plugins(provider))
+            told = provider_for_plugins(provider)
+            hide = self._log.hide if self._log is not None else ignored
+            return NodeStep(self.host, number, self.scripts[step.name], told, hide)
         if step.name in self.classes:
             return made(self.classes[step.name], options)
         if is_forced(step):

@@ -13,6 +13,7 @@ import contextlib
 import datetime as dt
 import os
 import traceback
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,7 @@ OLD_FILES: Final = 2
 TEXT_CHARACTERS: Final = 8000
 LEVELS: Final = ("trace", "debug", "info", "warn", "error", "fatal")
 SILENT: Final = "silent"
+MAX_TOKENS: Final = 64
 _PACKAGE: Final = Path(__file__).parents[1]
 
 
@@ -57,11 +59,20 @@ class PluginLog:
     ) -> None:
         self._file = file
         self._level = level or SILENT
-        self._mask = Mask(secrets)
+        self._secrets = tuple(secrets)
+        self._tokens: deque[Secret] = deque(maxlen=MAX_TOKENS)
+        self._mask = Mask(self._secrets)
         self._failures = failures
         self._max_bytes = max_bytes
         self._clock = clock
         self.lost_lines = 0
+
+    def hide(self, token: Secret) -> None:
+        """Mask a further secret from now on; of those that change the newest are remembered."""
+        if token in self._tokens:
+            return
+        self._tokens.append(token)
+        self._mask = Mask((*self._secrets, *self._tokens))
 
     def step(self, name: str, *, debug: bool = False) -> StepLog:
         """Return the log of one transformer; debug: all its lines are written."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from ccr.plugins.node.values import ClientRequest
+from ccr.plugins.node.values import ClientRequest, keys_for_plugins
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from ccr.config.model import Secret
     from ccr.plugins.node.answers import HookedResponse
     from ccr.plugins.node.values import HookedRequest, LoadedPlugin
     from ccr.transformers.base import Context
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 REQUEST_HOOKS: Final = frozenset({"transformRequestIn", "auth"})
 RESPONSE_HOOK: Final = "transformResponseOut"
+
+
+def ignored(_secret: Secret) -> None:
+    """Hear of a token where there is no log."""
 
 
 class Host(Protocol):
@@ -77,10 +82,18 @@ class NodeSteps:
 
 
 class NodeStep:
-    """One use. number: of its object in the host; provider: what its hooks are told of the provider."""
+    """One use. number: of its object in the host; provider: what its hooks are told of the provider.
+
+    hide: told each token that a hook is given, so that no log shows it.
+    """
 
     def __init__(
-        self, host: NodeSteps, number: int, plugin: LoadedPlugin, provider: Mapping[str, Any]
+        self,
+        host: NodeSteps,
+        number: int,
+        plugin: LoadedPlugin,
+        provider: Mapping[str, Any],
+        hide: Callable[[Secret], None] = ignored,
     ) -> None:
         self.name = plugin.name
         self.host = host
@@ -88,10 +101,15 @@ class NodeStep:
         self.may_request = not REQUEST_HOOKS.isdisjoint(plugin.hooks)
         self.may_respond = RESPONSE_HOOK in plugin.hooks
         self._provider = provider
+        self._hide = hide
 
     async def request(self, body: bytes, context: Context, asked: Asked) -> HookedRequest:
         """Return the request after it. Raises PluginError."""
-        return await self.host.host.request(self.number, body, self._provider, client_request(context, asked))
+        provider = self._provider
+        if asked.key is not None:
+            self._hide(asked.key)
+            provider = {**provider, **keys_for_plugins(asked.key)}
+        return await self.host.host.request(self.number, body, provider, client_request(context, asked))
 
 
 def client_request(context: Context, asked: Asked) -> ClientRequest:

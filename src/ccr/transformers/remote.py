@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from ccr.config.model import Secret
     from ccr.transformers.base import Context
 
 
 class Asked(NamedTuple):
-    """What the client asked, for steps that look at it. body: JSON; headers: lower-case names."""
+    """What the client asked, for steps that look at it. body: JSON; headers: lower-case names.
+
+    key: the token that the request would go out with, where the provider has no key of its own.
+    """
 
     body: bytes
     headers: Mapping[str, str]
     path: str
+    key: Secret | None = None
 
 
 class HookedRequest(Protocol):

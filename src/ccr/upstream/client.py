@@ -217,6 +217,17 @@ class Upstream:
             with contextlib.suppress(ApiError):
                 await credentials.authorization()
 
+    async def token_of(self, provider: Provider, user_token: Secret | None = None) -> Secret | None:
+        """Return the token a request would go out with now; None where the provider has a key, or nothing.
+
+        For transformers that sign requests themselves. Raises as `open` does.
+        """
+        credentials = None if provider.api_key is not None else self._credentials.get(provider.name)
+        if credentials is None:
+            return None
+        forwarded = user_token.reveal() if user_token is not None else None
+        return token_from_header(await credentials.authorization(forwarded))
+
     def identities(self) -> dict[str, dict[str, str]]:
         """Return provider's name -> its identity, described for a person: no secrets."""
         return {name: credentials.describe() for name, credentials in self._credentials.items()}

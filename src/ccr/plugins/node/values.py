@@ -69,17 +69,21 @@ def provider_for_plugins(provider: Provider, api_key: Secret | None = None) -> d
     router's transformers, and the file that Databricks Devbox writes).
     """
     secret = api_key or provider.api_key
-    key = secret.reveal() if secret is not None else ""
     chains = {model: {"use": _written(steps)} for model, steps in provider.model_steps.items()}
     return {
         "name": provider.name,
         "baseUrl": provider.url,
         "api_base_url": provider.url,
-        "apiKey": key,
-        "api_key": key,
+        **keys_for_plugins(secret),
         "models": list(provider.models),
         "transformer": {"use": _written(provider.steps), **chains},
     }
+
+
+def keys_for_plugins(secret: Secret | None) -> dict[str, str]:
+    """Return the part of the provider object that holds its key."""
+    key = secret.reveal() if secret is not None else ""
+    return {"apiKey": key, "api_key": key}
 
 
 def _written(steps: tuple[Step, ...]) -> list[Any]:
