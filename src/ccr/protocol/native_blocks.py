@@ -36,7 +36,7 @@ TOOL_RESULT: Final = b'"tool_result"'
 THINKING_TYPES: Final = frozenset({b'"thinking"', b'"redacted_thinking"'})
 _IMAGE: Final = b'"image"'
 _DOCUMENT: Final = b'"document"'
-_ATTACHMENTS: Final = frozenset({_IMAGE, _DOCUMENT})
+_NOTED: Final = frozenset({_IMAGE, _DOCUMENT, *THINKING_TYPES})
 
 _KEYS: Final[dict[bytes, frozenset[str]]] = {
     TEXT: frozenset({"type", "text", "citations", "cache_control"}),
@@ -93,11 +93,12 @@ def is_blank_json(value: Raw | None, *path: object) -> bool:
 class BlockSanitizer:
     """Sanitises content blocks for one model, and notes the rules it applied.
 
-    has_attachments: there was an image or a document among them.
+    has_attachments: there was an image or a document among them. has_thinking: there was thinking.
     """
 
     def __init__(self, traits: ModelTraits, rules: NativeRules) -> None:
         self.has_attachments = False
+        self.has_thinking = False
         self._rules = rules
         self._takes_cache_control = traits.takes_cache_control
         self._traits = traits
@@ -129,8 +130,11 @@ class BlockSanitizer:
     def _is_plain(self, block: JsonObject) -> bool:
         """Tell at a glance that nothing has to be done: known keys, no breakpoint, a visible text."""
         kind = block_type(block)
-        if kind in _ATTACHMENTS:
-            self.has_attachments = True
+        if kind in _NOTED:
+            if kind in THINKING_TYPES:
+                self.has_thinking = True
+            else:
+                self.has_attachments = True
         keys = self._keys.get(kind)
         if keys is None or not keys.issuperset(block) or "cache_control" in block:
             return False

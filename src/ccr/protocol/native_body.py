@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Raw
 
 from ccr.errors import RequestError
-from ccr.protocol.anthropic import ABSENT, checked_text, refusal_of_body
+from ccr.protocol.anthropic import ABSENT, refusal_of_body
+from ccr.protocol.checked_text import CheckedText
 from ccr.protocol.native_json import OBJECT, JsonObject
 
 
@@ -64,9 +65,7 @@ DROPPED_FIELDS: Final = (
 
 _DECODER: Final = msgspec.json.Decoder(NativeBody)
 _EXTENDED_DECODER: Final = msgspec.json.Decoder(_ExtendedBody)
-_CHECKED_BYTES: Final = 4096
-_CONTINUATION_BYTES: Final = range(0x80, 0xC0)
-"""Bytes of UTF-8 at which no character begins."""
+_TEXT: Final = CheckedText()
 
 
 def body_from_json(data: bytes) -> tuple[NativeBody, JsonObject]:
@@ -90,25 +89,7 @@ def body_from_json(data: bytes) -> tuple[NativeBody, JsonObject]:
             }
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise refusal_of_body(error) from None
-    _check_text(data)
+    _TEXT.check(data)
     if not body.messages:
         raise RequestError("messages: at least one message is required")
     return body, body.given(DROPPED_FIELDS) | unknown
-
-
-def _check_text(data: bytes) -> None:
-    """Raise RequestError unless the bytes are UTF-8; decodes only the pieces that are not ASCII.
-
-    Most of a long conversation is, but for a few signs; decoding all of it would take as long as parsing it.
-    """
-    if data.isascii():
-        return
-    start = 0
-    while start < len(data):
-        end = start + _CHECKED_BYTES
-        while end < len(data) and end > start and data[end] in _CONTINUATION_BYTES:
-            end -= 1
-        piece = data[start:end] or data[start:]
-        if not piece.isascii():
-            checked_text(piece)
-        start += len(piece)

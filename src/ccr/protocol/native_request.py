@@ -104,7 +104,8 @@ def sanitized(given: NativeRequest, *, model: str, traits: ModelTraits) -> Nativ
     loop_start = tool_loop_start(turns)
     may_budget = loop_start is None or turns[loop_start].has_thinking_first
     options = native_options(parameters, request, traits, rules, may_budget=may_budget)
-    if loop_start is not None and not options.is_thinking and "budget" in traits.thinking:
+    is_off = not options.is_thinking and "budget" in traits.thinking
+    if is_off and sanitizer.has_thinking and loop_start is not None:
         turns = without_thinking(turns, loop_start, rules)
     tools = tools_from_json(body.tools, traits, sanitizer, rules)
     choice = tool_choice_from_json(body.tool_choice, tools, is_thinking=options.is_thinking, rules=rules)
