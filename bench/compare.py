@@ -55,6 +55,44 @@ SCENARIOS = [
     ),
     ("200 streams at full speed", "chat", "stream_fire", 200, 3.0, "cpu_us_ev", None),
 ]
+# With --plugins: what a step costs that is not built in. Beside the second row above, which has the built-in step.
+PLUGIN_SCENARIOS = [
+    ("120 KB request, 1 connection, the Devbox file under forceJs", "node", "cc120k", 1, 2.0, "p50", None),
+    ("120 KB request, 1 connection, a transformer in Python", "python", "cc120k", 1, 2.0, "p50", None),
+    (
+        "200 paced streams of 20 events/s, the Devbox file",
+        "node",
+        "stream_paced",
+        200,
+        6.0,
+        "cpu_us_ev",
+        None,
+    ),
+    ("200 paced streams of 20 events/s, in Python", "python", "stream_paced", 200, 6.0, "cpu_us_ev", None),
+]
+DEVBOX_FILE = HERE.parent / "tests/dropin/folders/devbox/plugins/databricks-transformer.js"
+PYTHON_FILE = """
+from ccr import ChunkStep, Transformer
+
+class House(Transformer):
+    name = "house"
+    def request(self, chat, context):
+        return {**chat, "max_tokens": min(chat.get("max_tokens", 4000), 4000)}
+    def completion(self, completion, context):
+        return completion
+    def stream(self, context):
+        return Chunks()
+
+class Chunks(ChunkStep):
+    def chunk(self, chunk):
+        return [chunk]
+"""
+
+
+FILES = {
+    "node": [{"path": "plugin.js", "options": {"forceJs": True}}],
+    "python": [{"path": "plugin.py"}],
+}
 
 
 def free_port() -> int:
@@ -82,22 +120,23 @@ def wait_for(port: int) -> None:
     raise SystemExit(f"nothing listens on {port}")
 
 
-def config(port: int, upstream: int, api: str) -> str:
-    """A ccr configuration whose only provider is the mock, in the Databricks form, asked by one dialect."""
+def config(port: int, upstream: int, way: str) -> str:
+    """A ccr configuration whose only provider is the mock, in the Databricks form, asked in one way."""
     url = f"http://127.0.0.1:{upstream}/serving-endpoints/databricks-claude-sonnet-4/invocations"
     return json.dumps(
         {
             "LOG": False,
             "PORT": port,
             "APIKEY": KEY,
+            "transformers": FILES.get(way, []),
             "Providers": [
                 {
                     "name": "databricks",
                     "api_base_url": url,
                     "api_key": "bench-token",
                     "models": ["databricks-claude-sonnet-4"],
-                    "api": api,
-                    "transformer": {"use": ["databricks-custom"]},
+                    "api": "anthropic" if way == "anthropic" else "chat",
+                    "transformer": {"use": ["house" if way == "python" else "databricks-custom"]},
                 }
             ],
             "Router": {"default": "databricks,databricks-claude-sonnet-4"},
@@ -119,6 +158,9 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=3, help="how often each target is measured in turn")
     arguments.add_argument("--only", default="", help="run only scenarios whose body has this name")
+    arguments.add_argument(
+        "--plugins", action="store_true", help="also with a JavaScript and a Python transformer"
+    )
     arguments = arguments.parse_args()
     processes: list[subprocess.Popen] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -132,13 +174,17 @@ def main() -> None:
 
 def run(folder: str, processes: list[subprocess.Popen], arguments: argparse.Namespace) -> None:
     upstream, nginx_port = free_port(), free_port()
-    ccr_ports = {"chat": free_port(), "anthropic": free_port()}
+    scenarios = SCENARIOS + (PLUGIN_SCENARIOS if arguments.plugins else [])
+    ccr_ports = {way: free_port() for way in sorted({scenario[1] for scenario in scenarios})}
     environments = {}
-    for api, port in ccr_ports.items():
-        home = Path(folder) / api
-        home.mkdir()
-        (home / "config.json").write_text(config(port, upstream, api))
-        environments[api] = {**os.environ, "CCR_HOME": str(home)}
+    for way, port in ccr_ports.items():
+        home = Path(folder) / way
+        home.mkdir(mode=0o700)
+        for name, text in (("plugin.js", DEVBOX_FILE.read_text()), ("plugin.py", PYTHON_FILE)):
+            (home / name).write_text(text)
+            (home / name).chmod(0o600)
+        (home / "config.json").write_text(config(port, upstream, way))
+        environments[way] = {**os.environ, "CCR_HOME": str(home)}
     ccr_port, environment = ccr_ports["chat"], environments["chat"]
     (Path(folder) / "nginx.conf").write_text(NGINX.format(folder=folder, upstream=upstream, port=nginx_port))
 
@@ -175,12 +221,12 @@ def run(folder: str, processes: list[subprocess.Popen], arguments: argparse.Name
     print("| scenario | figure | direct | nginx | ccr | ccr / nginx | bound |")
     print("|---|---|---|---|---|---|---|")
     failed = False
-    for title, api, body, connections, seconds, figure, bound in SCENARIOS:
+    for title, way, body, connections, seconds, figure, bound in scenarios:
         if arguments.only and arguments.only != body:
             continue
         values: dict[str, list[float]] = {name: [] for name in targets}
         for _ in range(arguments.rounds):
-            for name, port in {**targets, "ccr": ccr_ports[api]}.items():
+            for name, port in {**targets, "ccr": ccr_ports[way]}.items():
                 result = bench.run(
                     urlparse(f"http://127.0.0.1:{port}"),
                     body,
