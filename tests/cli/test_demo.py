@@ -17,6 +17,7 @@ from ccr.cli.main import cli
 from ccr.sandbox.demo import EXPECTED_USAGE, WRITTEN, Demo
 from ccr.sandbox.demo_client import Conversation, DemoError
 from ccr.sandbox.demo_timing import Asking
+from tests.daemon.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +104,9 @@ def wrong_file(_conversation: Conversation, home: Path) -> None:
 
 
 def no_log(_conversation: Conversation, home: Path) -> None:
-    (home / "logs" / "ccr.log").unlink()
+    log = home / "logs" / "ccr.log"
+    until(lambda: log.read_text().count('"request ok"') >= 2)  # written a moment after the answers
+    log.unlink()
 
 
 def a_refusal(_conversation: Conversation, home: Path) -> None:
