@@ -16,6 +16,7 @@ This module knows nothing of HTTP libraries, and never holds a secret.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 TYPE_OF_STATUS = {
     400: "invalid_request_error",
@@ -107,6 +108,12 @@ class ApiError(CcrError):
         self.retry_after_s = retry_after_s
         self.should_retry = should_retry
         super().__init__(message)
+
+    def with_message(self, message: str) -> Self:
+        """Return the same error with other words."""
+        other = type(self).__new__(type(self), message)  # arguments of __init__ differ from class to class
+        other.__dict__.update(self.__dict__, message=message)
+        return other
 
 
 class RequestError(ApiError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,14 @@ import pytest
 
 from ccr.config.load import config_from_bytes
 from ccr.config.model import Network, Provider, Router, Secret
-from ccr.errors import ConfigError
+from ccr.errors import ConfigError, UpstreamError
 from ccr.upstream.breaker import MAX_FAILURES, OPEN_S
 from ccr.upstream.trying import Pace
 from tests.faults.network import config_at
 from tests.gateway.test_messages import events, post, text_of
-from tests.server.service import MODEL, UPSTREAM_KEY, config_for, running
-from tests.upstream.raw import Exchange, Play, good_completion, good_stream, raw_upstream
+from tests.server.raw_client import raw_client, request
+from tests.server.service import MODEL, UPSTREAM_KEY, config_for, message_body, running
+from tests.upstream.raw import Exchange, Play, good_completion, good_stream, raw_upstream, text_chunk
 
 if TYPE_CHECKING:
     from ccr.config.model import Config
@@ -290,3 +292,63 @@ async def test_an_error_with_200(stream: bool) -> None:
         assert (answered.status, kind_of(answered)) == (529, "overloaded_error")
         assert "the model is full" in message_of(answered)
         assert len(raw.got) == 1
+
+
+# -- secrets ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ROUTES)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_key_in_the_last_event(stream: bool, target: str) -> None:
+    error = json.dumps({"error": {"message": f"no {UPSTREAM_KEY}"}})
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        await exchange.chunk(text_chunk("hel") + f"data: {error}\n\n")
+        await exchange.end()
+
+    async with raw_upstream(play) as raw, running(config_at(raw.url)) as service:
+        answered = await post(service, stream=stream, target=target)
+        assert UPSTREAM_KEY.encode() not in answered.body
+        assert b"unexpected" not in answered.body
+        if stream:
+            assert b"no ***" in answered.body
+        assert not [entry for entry in service.log if entry.exc_info]
+
+
+@pytest.mark.parametrize("target", ROUTES)
+async def test_a_fault_of_ours_in_the_middle(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer has begun: its connection ends, and no second answer stands in the first one's body."""
+
+    def fault(*_: object) -> bytes:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("ccr.server.front.error_event", fault)
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        await exchange.chunk(text_chunk("hel"))
+        await exchange.chunk('data: {"error": {"message": "no"}}\n\n')
+        await exchange.end()
+
+    monkeypatch.setattr("ccr.gateway.message_reply.MessageReply.next", broken_next)
+    async with (
+        raw_upstream(play) as raw,
+        running(config_at(raw.url)) as service,
+        raw_client(service.port) as client,
+    ):
+        await client.send(request(service.port, target, message_body(stream=True)))
+        async with asyncio.timeout(5):
+            received = b""
+            with contextlib.suppress(ConnectionError):
+                while data := await client.reader.read(65536):
+                    received += data
+        assert received.count(b"HTTP/1.1") <= 1
+        assert b"HTTP/1.1 500" not in received
+        assert not received.endswith(b"0\r\n\r\n")
+        await service.idle()
+        assert [entry for entry in service.log if entry.exc_info]
+
+
+async def broken_next(reply: object) -> bytes:
+    raise UpstreamError(502, "broken")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from copy import copy
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
@@ -177,11 +176,7 @@ class Front:
     def _shown(self, error: ApiError) -> ApiError:
         """Return an error without secrets: a provider may repeat what it was sent."""
         message = self._live.mask.by_value(error.message)
-        if message == error.message:
-            return error
-        shown = copy(error)
-        shown.message = message
-        return shown
+        return error if message == error.message else error.with_message(message)
 
     def _refused(self, error: ApiError, dialect: Dialect, request_id: str) -> web.Response:
         self._log.debug(
@@ -204,13 +199,32 @@ class Front:
         dialect: Dialect,
         begun: web.StreamResponse | None,
     ) -> web.StreamResponse:
-        """Write a stream to its end; whatever happens, the reply is closed, and with it the upstream.
+        """Write a stream to its end. begun: the response, where it has begun early.
 
-        begun: the response, where it has begun early.
+        A fault that even the stream's end cannot tell ends the connection: the answer has begun.
         """
         response = begun or self._begun(reply.headers, request_id)
         try:
-            if begun is None:
+            return await self._written(request, reply, request_id, dialect, response)
+        except ConnectionError:
+            raise
+        except Exception as error:
+            self._log.exception("unexpected error", extra={"fields": {"request_id": request_id}})
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionError("the answer has begun already") from error
+
+    async def _written(
+        self,
+        request: web.BaseRequest,
+        reply: StreamReply,
+        request_id: str,
+        dialect: Dialect,
+        response: web.StreamResponse,
+    ) -> web.StreamResponse:
+        """Write a stream to its end; whatever happens, the reply is closed, and with it the upstream."""
+        try:
+            if not response.prepared:
                 await response.prepare(request)
             while data := await reply.next():
                 if ERROR_EVENT in data:
