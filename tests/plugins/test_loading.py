@@ -64,6 +64,10 @@ class FakeHost:
         self.calls.append(arguments)
         return "hooked"
 
+    async def load_router(self, path: str) -> None:
+        if "broken" in path:
+            raise PluginError("broken.js", "it throws", trace="Error: it throws\n    at broken.js:1")
+
     async def response(self, *arguments: Any) -> str:
         self.calls.append(arguments)
         return "answered"

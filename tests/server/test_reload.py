@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import json
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from ccr.config.model import Config, Provider, Router, Secret, SignIn, Step
+from ccr.config.model import Config, Provider, Router, Secret, SignIn, Step, TransformerFile
+from ccr.config.transformer_files import own_files
 from ccr.errors import ConfigError, Problem
+from ccr.plugins.hosting import plugin_loader
 from ccr.server.live import Live
 from ccr.server.reload import Reloader, Source
 from ccr.server.sign_ins import Lease, SignIns
@@ -181,6 +185,12 @@ class Edited:
 @contextlib.asynccontextmanager
 async def watched(service: Service, edited: Edited, poll_s: float = 0.005) -> AsyncIterator[Reloader]:
     source = Source(edited.file, edited.load, edited.adopted.append)
+    async with watching(service, source, poll_s) as reloader:
+        yield reloader
+
+
+@contextlib.asynccontextmanager
+async def watching(service: Service, source: Source, poll_s: float = 0.005) -> AsyncIterator[Reloader]:
     reloader = Reloader(service.app.live, source, poll_s=poll_s)
     task = asyncio.create_task(reloader.run())
     try:
@@ -245,3 +255,97 @@ class TestWatching:
             edited.file.write_text("nonsense")
             reloader.ask()
             await until(lambda: bool(service.app.live.report()["problems"]))
+
+
+def is_generation(service: Service, number: int) -> bool:
+    return bool(service.app.live.report()["generation"] == number)
+
+
+MINE = """
+from ccr import Transformer
+class Mine(Transformer):
+    name = "mine"
+    def request(self, chat, context):
+        return {{**chat, "user": "{0}"}}
+"""
+
+
+class TestOwnFiles:
+    """Files of code that the configuration names."""
+
+    @pytest.fixture
+    def mine(self, tmp_path: Path) -> Path:
+        file = tmp_path / "mine.py"
+        file.write_text(MINE.format("first"))
+        file.chmod(0o600)
+        return file
+
+    @contextlib.asynccontextmanager
+    async def serving(self, tmp_path: Path, config: Config) -> AsyncIterator[Service]:
+        file = tmp_path / "config.json"
+        file.write_text("it")
+        edited = Edited(file, {"it": config})
+        load = plugin_loader(tmp_path, {}, secrets=lambda _: ())
+        source = Source(file, edited.load, edited.adopted.append, load_plugins=load)
+        async with running(config, plugins=await load(config)) as service, watching(service, source):
+            yield service
+
+    @staticmethod
+    def config_of(url: str, mine: Path) -> Config:
+        config = config_for(url)
+        provider = dataclasses.replace(config.providers[0], steps=(Step(name="mine"),))
+        files = (TransformerFile(path=str(mine)),)
+        return dataclasses.replace(config, providers=(provider,), transformers=files)
+
+    async def test_an_edited_transformer_counts(self, tmp_path: Path, mine: Path) -> None:
+        async with (
+            raw_upstream(good_completion) as raw,
+            self.serving(tmp_path, self.config_of(raw.url, mine)) as service,
+        ):
+            users = []
+            for word, generation in (("first", 1), ("second", 2), ("second, too", 3)):
+                mine.write_text(MINE.format(word))
+                if generation > 1:
+                    await until(partial(is_generation, service, generation))
+                await ask(service.port, request(service.port, body=message_body()))
+                users.append(json.loads(raw.got[-1].body)["user"])
+        assert users == ["first", "second", "second, too"]
+
+    async def test_one_with_a_mistake_does_not_until_it_is_corrected(
+        self, tmp_path: Path, mine: Path
+    ) -> None:
+        config = self.config_of("http://127.0.0.1:1", mine)
+        async with self.serving(tmp_path, config) as service:
+            mine.write_text("1 / 0")
+            await until(lambda: bool(service.app.live.report()["problems"]))
+            (problem,) = service.app.live.report()["problems"]
+            assert "ZeroDivisionError" in problem
+            assert service.app.live.report()["generation"] == 1
+            mine.write_text(MINE.format("third"))
+            await until(lambda: service.app.live.report()["generation"] == 2)
+            assert service.app.live.report()["problems"] == []
+
+    async def test_an_edited_custom_router_counts(self, tmp_path: Path) -> None:
+        router = tmp_path / "router.py"
+        router.write_text("def route(request, config): return None")
+        router.chmod(0o600)
+        config = dataclasses.replace(config_for("http://127.0.0.1:1"), custom_router=router)
+        async with self.serving(tmp_path, config) as service:
+            router.write_text(f"def route(request, config): return 'databricks,{MODEL}'")
+            await until(lambda: service.app.live.report()["generation"] == 2)
+            explain = request(service.port, "/v1/messages", message_body(), "x-ccr-explain: 1")
+            assert (await ask(service.port, explain)).json["rule"] == "custom"
+            router.unlink()
+            await until(lambda: bool(service.app.live.report()["problems"]))
+
+    async def test_a_file_that_the_built_in_step_stands_for_is_not_looked_at(self, tmp_path: Path) -> None:
+        file = tmp_path / "databricks.js"
+        config = config_for("http://127.0.0.1:1")
+        config = dataclasses.replace(
+            config, transformers=(TransformerFile(path=str(file), is_built_in=True),)
+        )
+        assert own_files(config) == ()
+        forced = dataclasses.replace(
+            config.providers[0], steps=(Step(name="databricks-custom", options={"forceJs": True}),)
+        )
+        assert own_files(dataclasses.replace(config, providers=(forced,))) == (file,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -12,9 +12,7 @@ import click
 from ccr.cli.config_edit import get_value, set_value, unset_value
 from ccr.cli.warnings import show_warnings
 from ccr.config.load import load_config
-from ccr.config.model import Secret
 from ccr.config.paths import Paths
-from ccr.config.transformer_files import has_entry_point, steps_of
 from ccr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,7 +60,7 @@ def check(*, as_json: bool) -> None:
     try:
         loaded = _load(paths)
         identities_of(loaded, os.environ)
-        _check_plugins(paths, loaded)
+        warnings = (*loaded.warnings, *_warnings_of_own_files(paths, loaded))
     except ConfigError as error:
         if not as_json:
             raise
@@ -70,34 +68,27 @@ def check(*, as_json: bool) -> None:
         click.echo(json.dumps({"ok": False, "problems": problems, "warnings": [], "notes": []}, indent=2))
         raise SystemExit(1) from error
     if as_json:
-        values = {"ok": True, "problems": [], "warnings": loaded.warnings, "notes": loaded.notes}
+        values = {"ok": True, "problems": [], "warnings": warnings, "notes": loaded.notes}
         click.echo(json.dumps(values, indent=2))
         return
-    show_warnings(loaded)
+    show_warnings(replace(loaded, warnings=warnings))
     models = sum(len(provider.models) for provider in loaded.providers)
     counts = f"providers: {len(loaded.providers)}, models: {models}, default: {loaded.router.default}"
     click.echo(f"{paths.config_file} is good ({counts})")
 
 
-def _check_plugins(paths: Paths, loaded: Config) -> None:
-    """Load the transformers of the person's own, as the start does. Raises ConfigError."""
-    from ccr.transformers.registry import BUILT_IN
+def _warnings_of_own_files(paths: Paths, loaded: Config) -> tuple[str, ...]:
+    """Load the transformers and the custom router of the person's own, as the start does.
 
-    others = {step.name for step in steps_of(loaded)} - BUILT_IN.keys()
-    if not loaded.transformers and not any(map(has_entry_point, others)):
-        return
-    import asyncio  # these are imported late: few configurations need them
+    Raises ConfigError.
+    """
+    from ccr.setup.check_plugins import load_own_files, names_own_files  # imported late: few have any
 
-    from ccr.daemon.log import secrets_of
-    from ccr.plugins.hosting import plugin_loader
+    if not names_own_files(loaded):
+        return ()
+    import asyncio
 
-    def secrets(config: Config) -> list[Secret]:
-        return secrets_of(config, Secret(""), os.environ)
-
-    async def load() -> None:
-        await (await plugin_loader(paths.home, os.environ, secrets=secrets)(loaded)).close()
-
-    asyncio.run(load())
+    return asyncio.run(load_own_files(loaded, paths.home, os.environ))
 
 
 def _load(paths: Paths) -> Config:

@@ -102,6 +102,13 @@ def steps_of(config: Config) -> list[Step]:
     ]
 
 
+def own_files(config: Config) -> tuple[Path, ...]:
+    """Return the files of code that a configuration has loaded: transformers, and the custom router."""
+    is_needed = any(map(is_forced, steps_of(config)))
+    files = [Path(file.path) for file in config.transformers if is_needed or not file.is_built_in]
+    return (*files, *([config.custom_router] if config.custom_router is not None else []))
+
+
 def is_databricks_custom(name: str) -> bool:
     """Tell whether a file holds the transformer ``databricks-custom``: by its text, else by its name."""
     path = Path(name)

@@ -28,6 +28,7 @@ from ccr.transformers.registry import BUILT_IN, build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from ccr.config.model import Config, Provider, Step, TransformerFile
     from ccr.plugins.log import PluginLog
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ccr.transformers.pipeline import AnyStep
 
 FILE = "config.json"
+ROUTER_KEY = "CUSTOM_ROUTER_PATH"
 
 
 class Plugins:
@@ -91,9 +93,9 @@ async def load_plugins(
     Raises ConfigError with all that cannot be loaded or built.
     """
     loading = _Loading(new_host, log)
-    if config.custom_router is not None and config.custom_router.suffix.lower() != PYTHON:
-        loading.begin_host()
     try:
+        if config.custom_router is not None and config.custom_router.suffix.lower() != PYTHON:
+            await loading.router(config.custom_router)
         for index, file in enumerate(config.transformers):
             await loading.file(index, file, is_forced=any(map(is_forced, steps_of(config))))
         for provider in config.providers:
@@ -128,6 +130,13 @@ class _Loading:
         """Return what JavaScript runs in; its process begins with the first thing it is asked."""
         self.host = self.host or NodeSteps(self._new_host())
         return self.host
+
+    async def router(self, file: Path) -> None:
+        """Load a custom router in JavaScript; one in Python is the gateway's (custom_router.py)."""
+        try:
+            await self.begin_host().host.load_router(str(file))
+        except PluginError as error:
+            self._problem(ROUTER_KEY, error)
 
     async def file(self, index: int, file: TransformerFile, *, is_forced: bool) -> None:
         if file.is_built_in and not is_forced:

@@ -51,6 +51,10 @@ class Host(Protocol):
         """Return the answer after plugins. Raises PluginError."""
         ...
 
+    async def load_router(self, path: str) -> None:
+        """Load a custom router's file. Raises PluginError."""
+        ...
+
     async def route(self, path: str, request: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
         """Return what a custom router's file says. Raises PluginError."""
         ...

@@ -68,11 +68,12 @@ class Live:
         routes = Routes(config, plugins.build)
         self.current = self._made(config, routes, SharedUpstream(config, sign_in(config)), plugins)
 
-    def adopt(self, config: Config, plugins: Plugins | None = None) -> bool:
+    def adopt(self, config: Config, plugins: Plugins | None = None, *, has_new_code: bool = False) -> bool:
         """Let new requests begin with this configuration; False when it says what the current one says.
 
-        What needs a restart keeps its value and is named in the log and in `report`. Raises ConfigError when
-        there is no identity for a provider, ValueError when a transformer cannot be built.
+        has_new_code: a file that it loads has changed, so that it counts although it says the same. What
+        needs a restart keeps its value and is named in the log and in `report`. Raises ConfigError when there
+        is no identity for a provider, ValueError when a transformer cannot be built.
         """
         pinned = {name: getattr(self.current.config, name) for name in NEED_RESTART}
         needed = tuple(key for name, key in NEED_RESTART.items() if getattr(config, name) != pinned[name])
@@ -80,7 +81,7 @@ class Live:
         plugins = plugins or Plugins()
         is_new = False
         try:
-            is_new = self._exchange(effective, plugins)
+            is_new = self._exchange(effective, plugins, has_new_code=has_new_code)
         finally:
             if not is_new:
                 self._begin(plugins.close())
@@ -120,13 +121,13 @@ class Live:
 
     # -- making and exchanging -------------------------------------------------------------------------
 
-    def _exchange(self, config: Config, plugins: Plugins) -> bool:
+    def _exchange(self, config: Config, plugins: Plugins, *, has_new_code: bool) -> bool:
         routes = Routes(config, plugins.build)  # first: what can fail must leave nothing to be closed
         credentials = self._sign_in(config)
         shared = self.current.shared
         if shared.fits(config, credentials):
             self._begin(_close_all(credentials))  # its own leases go on
-            if config == self.current.config:
+            if config == self.current.config and not has_new_code:
                 return False
         else:
             shared = SharedUpstream(config, credentials)

@@ -1,5 +1,8 @@
 """Noticing that config.json was edited, and taking it over: a cheap look once a second, or SIGHUP.
 
+The files of code that it names (transformers, the custom router) are watched as well, and loaded anew; what
+those load in their turn is not.
+
 An editor may write a file in pieces. So a content that cannot be used is looked at once more a moment later,
 and called a mistake only when it is still the same.
 """
@@ -9,14 +12,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ccr.config.transformer_files import own_files
 from ccr.errors import ConfigError, StartError
 from ccr.plugins.loading import no_plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable, Iterable
 
     from ccr.config.model import Config
     from ccr.plugins.loading import Plugins
@@ -26,7 +30,7 @@ POLL_S: Final = 1.0
 
 FileSignature = tuple[int, int, int, int] | None
 """Time of the last change, size, inode, device; None when there is no such file."""
-Signature = tuple[FileSignature, ...]
+Signature = dict[Path, FileSignature]
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class Reloader:
         self._live = live
         self._source = source
         self._poll_s = poll_s
+        self._code = _signature_of_files(own_files(live.current.config))
+        """The files of code that the current configuration has loaded, as they were then."""
+        self._named = self._code
+        """Those that the configuration read last names, as they were before they were loaded."""
         self._seen = self._signature()
         self._asked = asyncio.Event()
 
@@ -69,6 +77,9 @@ class Reloader:
             if signature == self._seen and not is_asked:
                 continue
             problems = await self._taken_over()
+            # What it names by now; of files that were not watched before counts how they were then.
+            before = {**self._named, **signature}
+            signature = {file: before[file] for file in self._files()}
             if not problems:
                 self._seen, doubted = signature, None
             elif is_asked or signature == doubted:
@@ -89,8 +100,12 @@ class Reloader:
         """Return why the file cannot be used; empty when it is in use now."""
         try:
             config = await asyncio.to_thread(self._source.load)
+            code = _signature_of_files(own_files(config))
+            self._named = code
             self._source.on_adopted(config)
-            self._live.adopt(config, await self._source.load_plugins(config))
+            plugins = await self._source.load_plugins(config)
+            self._live.adopt(config, plugins, has_new_code=code != self._code)
+            self._code = code
         except ConfigError as error:
             return tuple(str(problem) for problem in error.problems)
         except (StartError, ValueError, OSError) as error:
@@ -98,7 +113,14 @@ class Reloader:
         return ()
 
     def _signature(self) -> Signature:
-        return tuple(_signature_of(file) for file in (self._source.file, *self._source.beside))
+        return _signature_of_files(self._files())
+
+    def _files(self) -> tuple[Path, ...]:
+        return (self._source.file, *self._source.beside, *self._named)
+
+
+def _signature_of_files(files: Iterable[Path]) -> Signature:
+    return {file: _signature_of(file) for file in files}
 
 
 def _signature_of(file: Path) -> FileSignature:

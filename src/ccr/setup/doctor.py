@@ -15,8 +15,9 @@ from ccr.setup.check_local import (
     proxy_findings,
     retired_findings,
 )
+from ccr.setup.check_plugins import plugin_findings
 from ccr.setup.check_workspace import workspace_findings
-from ccr.setup.finding import Finding
+from ccr.setup.finding import Finding, is_failed
 from ccr.setup.proof import prove, routes_of
 from ccr.setup.workspaces import signed_in, workspaces_of
 from ccr.transformers.registry import build
@@ -61,7 +62,9 @@ async def examine(around: Surroundings, *, with_calls: bool = True) -> list[Find
             *environment_findings(around.environ, ()),
         ]
     workspaces = workspaces_of(config)
+    plugins = await plugin_findings(config, around.paths.home, around.environ)
     found += [
+        *plugins,
         *retired_findings(config, around.today),
         around.port(config),
         claude,
@@ -75,7 +78,7 @@ async def examine(around: Surroundings, *, with_calls: bool = True) -> list[Find
     )
     for answers in await asyncio.gather(*asked):
         found += answers
-    if with_calls:
+    if with_calls and not is_failed(plugins):
         routes = routes_of(config)
         found += [_call(proof) for proof in await prove(await signed_in(config, around.environ), routes)]
     return found

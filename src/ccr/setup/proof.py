@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ccr.config.masking import secrets_of_config
 from ccr.config.model import Secret
 from ccr.config.paths import Paths
 from ccr.errors import ApiError, CcrError
@@ -56,7 +57,7 @@ async def prove(config: Config, routes: Sequence[str], *, deadline_s: float = DE
     """
     silent = logging.Logger("ccr.setup", level=logging.CRITICAL)  # noqa: LOG001 - a logger nobody else gets
     home = Paths.from_environ(os.environ).home
-    plugins = await plugin_loader(home, os.environ, secrets=lambda _config: ())(config)
+    plugins = await plugin_loader(home, os.environ, secrets=secrets_of_config)(config)
     app = make_app(  # built, never listening
         config, key=Secret(""), instance="setup", ports=(), log=silent, plugins=plugins
     )

@@ -74,6 +74,14 @@ const ACTIONS = {
     await relay(call, response);
   },
 
+  // A router file is only loaded here: what it exports is called for requests.
+  async router(call, head) {
+    call.enter(head.path, 'load');
+    const origin = { name: 'CUSTOM_ROUTER_PATH', level: logs.level };
+    await call.forPlugin(running.run(origin, async () => classOf(await moduleOf(head.path), head.path)));
+    call.connection.json('J', {});
+  },
+
   async route(call, head) {
     call.enter(head.path, 'route');
     const route = classOf(await call.forPlugin(moduleOf(head.path)), head.path);

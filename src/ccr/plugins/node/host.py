@@ -179,6 +179,12 @@ class NodeHost:
             raise
         return answer
 
+    async def load_router(self, path: str) -> None:
+        """Load a router file, so that its mistakes are known before a request. Raises PluginError."""
+        file = check_plugin_file(path)
+        child = await self._process.running(file.name)
+        await self._ask(child, {"do": "router", "path": str(file)}, file.name, "load")
+
     async def route(self, path: str, request: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
         """Return what a router file says: ``"provider,model"``, or None. Raises PluginError.
 
