@@ -1,5 +1,5 @@
 # Each target sets up what it needs; the scripts behind them are what CI runs.
-.PHONY: demo test check bench soak load e2e lock clean
+.PHONY: demo test check bench soak load fuzz e2e lock clean
 
 demo:    ## set everything up and run the main job on the embedded workspace
 	@scripts/setup run
@@ -31,6 +31,10 @@ load:    ## 1000 open streams, 100 bodies of 8 MB at once
 	@scripts/setup run
 	@bench/build
 	@.venv/bin/python bench/load.py
+
+fuzz:    ## new inputs for decoders, streams and conversions: make fuzz FUZZ_SECONDS=600
+	@scripts/setup dev
+	@scripts/fuzz $(or $(FUZZ_SECONDS),60)
 
 lock:    ## write requirements/*.txt anew
 	@scripts/setup dev
