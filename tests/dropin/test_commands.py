@@ -69,6 +69,8 @@ def test_code_with_every_key_of_the_documentation(tmp_path: Path, providers: Pro
         assert "127.0.0.1" in environment["NO_PROXY"]
         assert "ANTHROPIC_API_KEY" not in environment
         assert providers.last().body["model"] == "large"
+        routes = json.loads(person.run("status", "--json").stdout)["routes"]
+        assert [routes[rule] for rule in ("think", "image")] == ["local,thinker", "local,seer"]
         checked = person.run("config", "check")
         assert checked.returncode == 0
         assert "REWRITE_SYSTEM_PROMPT" in checked.stdout + checked.stderr

@@ -83,7 +83,7 @@ def _configuration(paths: Paths, config: Config | None) -> dict[str, Any]:
             {"name": provider.name, "url": provider.url.partition("?")[0], "models": list(provider.models)}
             for provider in config.providers
         ]
-        values["routes"] = {"default": config.router.default}
+        values["routes"] = {"default": config.router.default, **config.router.scenarios}
     return values
 
 
