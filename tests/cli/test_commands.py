@@ -209,6 +209,20 @@ class TestStatus:
         assert without.returncode == 3
         assert json.loads(without.stdout)["config_error"].startswith("There is no configuration at")
 
+    def test_every_rule_of_the_router_is_shown(self, installation: Installation) -> None:
+        installation.configure(
+            Router={
+                "default": "databricks,m",
+                "background": ["databricks,m"],
+                "longContext": "databricks,m",
+                "longContextThreshold": 1000,
+            },
+            fallback={"background": ["databricks,m"]},
+        )
+        said = installation.run("status").stdout
+        assert "route     background -> databricks,m" in said
+        assert "route     longContext (above 1000 tokens) -> databricks,m" in said
+
     def test_what_was_counted(self) -> None:
         repairs = {
             "databricks,m": {"unknown_field_removed": {"stop": 2, "x": 1}, "max_tokens_halved": {"": 3}}

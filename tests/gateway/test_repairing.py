@@ -200,3 +200,17 @@ def test_a_snapshot_is_a_copy(repairing: Repairing) -> None:
     repairing.snapshot().clear()
     repairing.snapshot()["p,m"].clear()
     assert json.loads(json.dumps(repairing.snapshot())) == {"p,m": {"unknown_field_removed": {"store": 1}}}
+
+
+def test_what_is_not_sent_is_repaired_and_not_counted(repairing: Repairing) -> None:
+    first = repairing.begin("p,m", chat(store=1))
+    assert repaired(first, extra("store")) == [True]
+    first.accept()
+    counted = repairing.snapshot()
+    in_mind = repairing.uncounted()
+    assert in_mind.begin("p,m", chat(store=1)).request == chat()
+    assert repairing.snapshot() == counted
+    later = repairing.begin("p,m", chat(seed=1))
+    assert repaired(later, extra("seed")) == [True]
+    later.accept()
+    assert in_mind.begin("p,m", chat(seed=1)).request == chat(), "what is learnt later is known as well"

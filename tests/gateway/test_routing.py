@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -251,3 +252,29 @@ async def test_a_custom_router(make: Any, tmp_path: Path) -> None:
         assert "KeyError('mine')" in said[0]
         assert "no provider `nobody`" in said[1]
         assert "int, not a text" in said[2]
+
+
+async def test_an_explanation_raises_no_counter() -> None:
+    async with Workspace() as workspace, running(configured(config_for, workspace.url)) as service:
+        gateway = service.app.gateway
+        attempt = gateway.repairing.begin(f"databricks,{SONNET}", {"model": SONNET, "messages": []})
+        refused = b'{"message": "top_p: Extra inputs are not permitted"}'
+        attempt.request["top_p"] = 1
+        assert attempt.repair(400, refused)
+        attempt.accept()
+        before = {**gateway.status(), "tasks": 0}
+        values = await explained(service, "/v1/chat/completions", model=f"databricks,{SONNET}", top_p=1)
+        assert "unknown_field_removed" in values["changed"]
+        assert {**gateway.status(), "tasks": 0} == before
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
+async def test_the_rules_that_were_looked_at_are_logged_where_they_say_something(level: int) -> None:
+    async with Workspace() as workspace, running(configured(config_for, workspace.url)) as service:
+        service.app.live._log.setLevel(level)
+        await post(service)
+        await post(service, messages=[{"role": "user", "content": f"{TAG}hello"}])
+        plain, subagent = service.records
+        assert ("tried" in plain) == (level == logging.DEBUG)
+        assert plain["rule"]
+        assert subagent["tried"] == ["explicit", "subagent"]

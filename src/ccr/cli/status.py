@@ -77,13 +77,18 @@ def _service(found: Found) -> dict[str, Any]:
 
 
 def _configuration(paths: Paths, config: Config | None) -> dict[str, Any]:
-    values: dict[str, Any] = {"config_file": str(paths.config_file), "providers": [], "routes": {}}
+    values: dict[str, Any] = {"config_file": str(paths.config_file), "providers": []}
+    values |= {"routes": {}, "fallbacks": {}}
     if config is not None:
         values["providers"] = [
             {"name": provider.name, "url": provider.url.partition("?")[0], "models": list(provider.models)}
             for provider in config.providers
         ]
-        values["routes"] = {"default": config.router.default, **config.router.scenarios}
+        router = config.router
+        values["routes"] = {"default": router.default, **router.scenarios}
+        values["fallbacks"] = {rule: list(routes) for rule, routes in router.alternatives.items() if routes}
+        if "longContext" in router.scenarios:
+            values["long_context_threshold"] = router.long_context_threshold
     return values
 
 
@@ -95,10 +100,18 @@ def _lines(values: dict[str, Any]) -> list[str]:
         lines.append(f"  process   {values['pid']}, up {uptime}, version {values['version']}")
     lines.append(f"  config    {values['config_file']}")
     lines += [f"  provider  {each['name']}: {', '.join(each['models'])}" for each in values["providers"]]
-    lines += [f"  route     {rule} -> {route}" for rule, route in values["routes"].items()]
+    lines += [f"  route     {_route(rule, route, values)}" for rule, route in values["routes"].items()]
     lines += identified(values["counts"])
     lines += counted(values["counts"])
     return lines + reloaded(values["counts"])
+
+
+def _route(rule: str, route: str | None, values: dict[str, Any]) -> str:
+    """Return one rule of Router, with what is tried when its route fails."""
+    threshold = values.get("long_context_threshold")
+    above = f" (above {threshold} tokens)" if rule == "longContext" and threshold else ""
+    others = values["fallbacks"].get(rule, ())
+    return f"{rule}{above} -> {route}" + (f", then {', '.join(others)}" if others else "")
 
 
 def identified(counts: dict[str, Any]) -> list[str]:

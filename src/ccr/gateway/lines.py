@@ -88,8 +88,9 @@ class Lines:
         )
 
     def beside(self, upstream: Upstream, recorder: Recorder) -> Lines:
-        """Return lines that know what these know, to another upstream."""
-        parts = replace(self._parts, upstream=upstream, recorder=recorder)
+        """Return lines that know what these know, to another upstream. Nothing they do is counted here."""
+        lasting = replace(self._parts.lasting, repairing=self._parts.lasting.repairing.uncounted())
+        parts = replace(self._parts, upstream=upstream, recorder=recorder, lasting=lasting)
         return Lines(parts, self._native.urls)
 
     async def messages(self, body: bytes, record: Record) -> Reply | StreamReply:

@@ -10,7 +10,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ccr.errors import ApiError
 from ccr.upstream.retry import Effort
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ccr.gateway.routes import Found
     from ccr.gateway.sessions import Sessions
     from ccr.protocol.usage import Usage
+
+BY_NAME: Final = frozenset({"model", "same_model", "family", "default"})
+"""Rules of the model's name alone: the last ones, for which all others were looked at."""
 
 Outcome = Literal["ok", "error", "cancelled"]
 
@@ -83,8 +86,12 @@ class Record:
         self.usage = None
         self.stop_reason = None
 
-    def fields(self, now: float) -> dict[str, Any]:
-        """Return the record as it is logged."""
+    def fields(self, now: float, *, is_detailed: bool = True) -> dict[str, Any]:
+        """Return the record as it is logged.
+
+        is_detailed: with the rules that were looked at, which say little where the name alone decided.
+        """
+        has_tried = self.found is not None and (is_detailed or self.found.rule not in BY_NAME)
         fields: dict[str, Any] = {
             "request_id": self.client.request_id,
             "session_id": self.client.session_id,
@@ -95,7 +102,7 @@ class Record:
             "upstream_model": self.upstream_model,
             "rule": self.rule,
             "router": self.found.router if self.found is not None else "",
-            "tried": [tried.rule for tried in self.found.tried] if self.found is not None else [],
+            "tried": [tried.rule for tried in self.found.tried] if self.found and has_tried else [],
             "api": self.api,
             "stream": self.is_stream,
             "outcome": self.outcome,
@@ -174,7 +181,8 @@ class Recorder:
             self._later(partial(self._log, level, record, self._clock()))
 
     def _log(self, level: int, record: Record, ended_at: float) -> None:
-        self._logger.log(level, "request %s", record.outcome, extra={"fields": record.fields(ended_at)})
+        fields = record.fields(ended_at, is_detailed=self._logger.isEnabledFor(logging.DEBUG))
+        self._logger.log(level, "request %s", record.outcome, extra={"fields": fields})
 
 
 def _note(record: Record, error: BaseException) -> None:

@@ -48,12 +48,26 @@ _Request = TypeVar("_Request")
 
 
 class Repairing:
-    """What was learnt about each model while the process lives. clock: monotonic seconds."""
+    """What was learnt about each model while the process lives.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    clock: monotonic seconds. of: shares what another one has learnt.
+    """
+
+    def __init__(self, clock: Callable[[], float], of: Repairing | None = None) -> None:
+        self._clock = clock
         self._counts: _Counts = OrderedDict()
-        self._chat = Lessons(clock, self._counts, _Ways(repair_of, max_tokens_repair))
-        self._native = Lessons(clock, self._counts, _Ways(native_repair_of, native_max_tokens_repair))
+        chat, native = of.lessons if of is not None else (None, None)
+        self._chat = Lessons(clock, self._counts, _Ways(repair_of, max_tokens_repair), chat)
+        self._native = Lessons(clock, self._counts, _Ways(native_repair_of, native_max_tokens_repair), native)
+
+    @property
+    def lessons(self) -> tuple[Lessons[ChatRequest], Lessons[NativeSent]]:
+        """What was learnt about requests of each format."""
+        return self._chat, self._native
+
+    def uncounted(self) -> Repairing:
+        """Return one that applies what this one has learnt, for requests that are not sent: none counts."""
+        return Repairing(self._clock, self)
 
     def begin(self, model: str, chat: ChatRequest) -> Attempt[ChatRequest]:
         """Return one request's attempts at a model (``provider,model``), with what was learnt applied."""
@@ -89,18 +103,29 @@ class _Learnt(Generic[_Request]):
 
 
 class Lessons(Generic[_Request]):
-    """What was learnt about requests of one format. counts: model -> (rule, subject) -> requests changed."""
+    """What was learnt about requests of one format, or by others, of which it is shared.
 
-    def __init__(self, clock: Callable[[], float], counts: _Counts, ways: _Ways[_Request]) -> None:
+    counts: model -> (rule, subject) -> requests changed.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        counts: _Counts,
+        ways: _Ways[_Request],
+        of: Lessons[_Request] | None = None,
+    ) -> None:
         self._clock = clock
         self._ways = ways
-        self._learnt: OrderedDict[str, OrderedDict[str, _Learnt[_Request]]] = OrderedDict()
+        self.learnt: OrderedDict[str, OrderedDict[str, _Learnt[_Request]]] = (
+            OrderedDict() if of is None else of.learnt
+        )
         self._counts = counts
 
     def begin(self, model: str, request: _Request) -> Attempt[_Request]:
         """Return one request's attempts at a model, with what was learnt applied."""
         rules: dict[str, None] = {}
-        for learnt in list(self._learnt.get(model, {}).values()):
+        for learnt in list(self.learnt.get(model, {}).values()):
             repair = self._repair_now(model, learnt)
             repaired = repair.apply(request) if repair is not None else request
             if repair is not None and repaired is not request:
@@ -122,7 +147,7 @@ class Lessons(Generic[_Request]):
         if repair.limit is not None and repair.memory == "minute":
             limit = max(repair.limit, MIN_LEARNT_TOKENS)
             repair = self._ways.max_tokens_repair(repair.rule, limit, repair.memory)
-        learnt = _newest(self._learnt, model, OrderedDict(), MAX_MODELS)
+        learnt = _newest(self.learnt, model, OrderedDict(), MAX_MODELS)
         learnt.pop(repair.key, None)
         _newest(learnt, repair.key, _Learnt(repair, self._clock()), MAX_LEARNT)
 
@@ -139,7 +164,7 @@ class Lessons(Generic[_Request]):
             return repair
         windows = int((self._clock() - learnt.at) // WINDOW_S)
         if windows >= MAX_WINDOWS:
-            del self._learnt[model][repair.key]
+            del self.learnt[model][repair.key]
             return None
         return self._ways.max_tokens_repair(repair.rule, repair.limit << windows, repair.memory)
 
