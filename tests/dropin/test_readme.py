@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import openai
 import pytest
 
 from tests.dropin.person import ask, message, person_with
@@ -286,6 +287,42 @@ def test_a_request(row: Row, serve: Serve, *, stream: bool) -> None:
     assert found == row.blocks
     assert answer.stop_reason == ("tool_use" if row.blocks is RUNS else "end_turn")
     assert (answer.usage.input_tokens, answer.usage.output_tokens) == (120, 7)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize(
+    ("model", "host", "max_tokens"),
+    [
+        ("openrouter,google/gemini-2.5-pro", "openrouter.ai", 50_000),
+        ("claude-sonnet-5", "api.deepseek.com", 8192),
+        ("siliconflow,moonshotai/Kimi-K2-Instruct", "api.siliconflow.cn", 16384),
+    ],
+)
+def test_the_other_front_has_the_same_routes_and_steps(
+    serve: Serve, model: str, host: str, max_tokens: int, *, stream: bool
+) -> None:
+    live = serve("readme")
+    live.providers.answers.clear()
+    live.providers.answers["openrouter.ai"] = REASONING
+    with openai.OpenAI(base_url=f"{live.person.address}/v1", api_key=live.client.auth_token) as client:
+        said: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "hi"}]
+        if stream:
+            options: openai.types.chat.ChatCompletionStreamOptionsParam = {"include_usage": True}
+            chunks = list(
+                client.chat.completions.create(
+                    model=model, messages=said, max_tokens=50_000, stream=True, stream_options=options
+                )
+            )
+            text = "".join(each.choices[0].delta.content or "" for each in chunks if each.choices)
+            usage = chunks[-1].usage
+        else:
+            whole = client.chat.completions.create(model=model, messages=said, max_tokens=50_000)
+            text, usage = whole.choices[0].message.content or "", whole.usage
+    assert text == "hello"
+    assert usage is not None
+    assert usage.completion_tokens == 7
+    got = live.providers.last()
+    assert (got.host, got.body["max_tokens"]) == (host, max_tokens)
 
 
 def test_long_context_thinking_and_web_search(serve: Serve) -> None:
