@@ -64,7 +64,9 @@ class Gateway:
         self.repairing = lasting.repairing
         self._routes = routes
         self._upstream = upstream
-        self._recorder = Recorder(self.metrics, logger, clock=clock, sessions=lasting.sessions)
+        self._recorder = Recorder(
+            self.metrics, logger, clock=clock, sessions=lasting.sessions, masked=upstream.sent.masked
+        )
         self._learning = lasting.learning
         parts = Parts(
             choosing=Choosing(config, routes, lasting, logger, clock=clock, javascript=javascript),

@@ -138,7 +138,7 @@ def soon(call: Callable[[], None]) -> None:
 class Recorder:
     """Begins and ends records, and passes each to the metrics at once and to the log a little later.
 
-    sessions: are told how large each session's last request was.
+    sessions: are told how large each session's last request was. masked: takes secrets out of an error.
     """
 
     def __init__(
@@ -149,7 +149,9 @@ class Recorder:
         clock: Callable[[], float] = time.monotonic,
         later: Callable[[Callable[[], None]], None] = soon,
         sessions: Sessions | None = None,
+        masked: Callable[[str], str] = str,
     ) -> None:
+        self._masked = masked
         self._sessions = sessions
         self._metrics = metrics
         self._logger = logger
@@ -172,7 +174,7 @@ class Recorder:
         record.is_ended = True
         record.rules = (*record.routing_rules, *record.rules)
         if error is not None:
-            _note(record, error)
+            _note(record, error, self._masked)
         self._metrics.end(record)
         if self._sessions is not None:
             self._sessions.note(record.client.session_id, record.usage)
@@ -185,7 +187,7 @@ class Recorder:
         self._logger.log(level, "request %s", record.outcome, extra={"fields": fields})
 
 
-def _note(record: Record, error: BaseException) -> None:
+def _note(record: Record, error: BaseException, masked: Callable[[str], str]) -> None:
     if isinstance(error, asyncio.CancelledError):
         record.outcome = "cancelled"
         record.status = CLIENT_GONE
@@ -194,7 +196,7 @@ def _note(record: Record, error: BaseException) -> None:
     if isinstance(error, ApiError):
         record.status = error.status
         record.error_type = error.error_type
-        record.error = error.message[:500]
+        record.error = masked(error.message)[:500]
     else:
         record.status = 500
         record.error_type = "api_error"

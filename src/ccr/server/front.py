@@ -175,7 +175,7 @@ class Front:
 
     def _shown(self, error: ApiError) -> ApiError:
         """Return an error without secrets: a provider may repeat what it was sent."""
-        message = self._live.mask.by_value(error.message)
+        message = self._live.masked(error.message)
         return error if message == error.message else error.with_message(message)
 
     def _refused(self, error: ApiError, dialect: Dialect, request_id: str) -> web.Response:
@@ -228,9 +228,8 @@ class Front:
                 await response.prepare(request)
             while data := await reply.next():
                 if ERROR_EVENT in data:
-                    data = self._live.mask.by_value(data.decode("utf-8", "surrogateescape")).encode(
-                        "utf-8", "surrogateescape"
-                    )
+                    shown = self._live.masked(data.decode("utf-8", "surrogateescape"))
+                    data = shown.encode("utf-8", "surrogateescape")
                 await response.write(data)
         except ApiError as error:
             await response.write(error_event(self._shown(error), dialect, request_id))

@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from ccr.gateway.routes import Routes
     from ccr.plugins.loading import Plugins
     from ccr.upstream.auth.credentials import Credentials
+    from ccr.upstream.sent import SentSecrets
 
 
 class SharedUpstream:
     """The connections to the providers, held by one generation or several; the last one closes them."""
 
-    def __init__(self, config: Config, credentials: Mapping[str, Credentials]) -> None:
-        self.upstream = Upstream(config, credentials)
+    def __init__(
+        self, config: Config, credentials: Mapping[str, Credentials], sent: SentSecrets | None = None
+    ) -> None:
+        self.upstream = Upstream(config, credentials, sent=sent)
         self.credentials = credentials
         self._settings = _settings_of(config)
         self._holders = 0

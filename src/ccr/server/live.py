@@ -17,6 +17,7 @@ from ccr.gateway.lasting import Lasting
 from ccr.gateway.routes import Routes
 from ccr.plugins.loading import Plugins
 from ccr.server.generation import SharedUpstream, generation_of
+from ccr.upstream.sent import SentSecrets
 
 if TYPE_CHECKING:
     import logging
@@ -63,10 +64,12 @@ class Live:
         self._loaded_at = clock()
         self._problems: tuple[str, ...] = ()
         self._need_restart: tuple[str, ...] = ()
-        self.mask = Mask(secrets_of_config(config))
-        """Takes the secrets of the current configuration out of texts."""
+        self._mask = Mask(secrets_of_config(config))
+        self._sent = SentSecrets()
         routes = Routes(config, plugins.build)
-        self.current = self._made(config, routes, SharedUpstream(config, sign_in(config)), plugins)
+        self.current = self._made(
+            config, routes, SharedUpstream(config, sign_in(config), self._sent), plugins
+        )
 
     def adopt(self, config: Config, plugins: Plugins | None = None, *, has_new_code: bool = False) -> bool:
         """Let new requests begin with this configuration; False when it says what the current one says.
@@ -101,6 +104,10 @@ class Live:
                 extra={"fields": {"problem": problem}},
             )
 
+    def masked(self, text: str) -> str:
+        """Return a text without the secrets of the configuration, and without keys and tokens sent lately."""
+        return self._sent.masked(self._mask.by_value(text))
+
     def report(self) -> dict[str, Any]:
         """Return what ``/status`` says about the configuration. loaded_at: seconds since 1970."""
         return {
@@ -130,11 +137,11 @@ class Live:
             if config == self.current.config and not has_new_code:
                 return False
         else:
-            shared = SharedUpstream(config, credentials)
+            shared = SharedUpstream(config, credentials, self._sent)
         made = self._made(config, routes, shared, plugins)
         old, self.current = self.current, made
         self._number += 1
-        self.mask = Mask({*secrets_of_config(config), *secrets_of_config(old.config)})
+        self._mask = Mask({*secrets_of_config(config), *secrets_of_config(old.config)})
         self._retired.add(old)
         old.retire()
         if shared is not old.shared:

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ccr.config.masking import secrets_of_config
@@ -63,7 +63,8 @@ async def prove(config: Config, routes: Sequence[str], *, deadline_s: float = DE
     )
     permits = asyncio.Semaphore(AT_ONCE)
     try:
-        return await asyncio.gather(*(_proof(app.gateway, route, permits, deadline_s) for route in routes))
+        proofs = await asyncio.gather(*(_proof(app.gateway, route, permits, deadline_s) for route in routes))
+        return [replace(each, error=each.error and app.live.masked(each.error)) for each in proofs]
     finally:
         await app.close()
 

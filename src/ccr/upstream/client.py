@@ -33,6 +33,7 @@ from ccr.upstream.exchange import Exchange, post
 from ccr.upstream.failures import silent, unreachable
 from ccr.upstream.headers import request_headers, signs_itself
 from ccr.upstream.retry import Attempt, Effort, is_replayable
+from ccr.upstream.sent import SentSecrets
 from ccr.upstream.standing import Standing
 from ccr.upstream.trying import Pace, answered
 from ccr.upstream.urls import host_of
@@ -53,7 +54,7 @@ class Upstream:
     """The connections to all providers. Needs a running loop; ``close`` it.
 
     credentials: provider's name -> its identity at work, for those that have no key of their own.
-    Raises ConfigError when a provider cannot be reached the way it says.
+    sent: learns what goes out, so that it can be taken out of what comes back. Raises ConfigError when a provider cannot be reached the way it says.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class Upstream:
         credentials: Mapping[str, Credentials] | None = None,
         *,
         pace: Pace | None = None,
+        sent: SentSecrets | None = None,
     ) -> None:
+        self.sent = sent or SentSecrets()
         self._ways = Ways(config)
         self._credentials = dict(credentials or {})
         self._first_byte_s = config.api_timeout_s
@@ -138,6 +141,8 @@ class Upstream:
         stream: bool,
     ) -> Answer:
         """Post once, and once more when a pooled connection turns out to be dead."""
+        if key is not None:
+            self.sent.note(key)
         sent = request_headers(headers or {}, key, stream=stream, key_header=provider.key_header)
         way = self._ways.to(provider, url)
         attempt = Attempt(time.monotonic())

@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 
 from ccr import __version__
+from ccr.config.masking import Mask
 from ccr.errors import UpstreamError
 from ccr.protocol.error_bodies import error_body
 from ccr.protocol.redaction import redacted
@@ -123,7 +124,8 @@ class WorkspaceApi:
                 raise UpstreamError(
                     502, f"{self.host} answered {path} with something that is no JSON object"
                 ) from error
-        message = redacted(said.message)[:SHOWN_CHARACTERS] or "no message"
+        words = redacted(Mask([self._token]).by_value(said.message))
+        message = words[:SHOWN_CHARACTERS] or "no message"
         if is_token_refusal(status, body):
             raise UpstreamError(401, f"{self.host} refused this identity ({status}: {message})")
         if status == 403:
