@@ -101,6 +101,52 @@ def test_a_session_that_begins_later_is_found(around: Around) -> None:
     assert around.default("s") == ("p,b", "project")
 
 
+def test_until_its_transcript_is_there_the_folder_counts_that_the_request_names(around: Around) -> None:
+    def default(directory: str | None) -> str | None:
+        around.later()
+        rulebook = around.routers.rulebook("s", lambda: directory)
+        return None if rulebook is None else rulebook.router.default
+
+    around.write("-work-x", "config.json", {"default": "p,b"})
+    around.write("-work-y", "s.json", {"default": "p,c"})
+    around.write("work", "config.json", {"default": "p,c"})
+    assert default("/work/x") == "p,b"
+    assert default("/work/y") == "p,c", "the next request says otherwise"
+    for directory in (None, "/work/z", "work", "/" + "x" * 300):
+        assert default(directory) is None
+    assert default("/work/x") == "p,b"
+    around.session("-work-y", "s")
+    assert default("/work/x") == "p,c", "the transcript has the last word"
+
+
+def test_a_small_job_before_the_first_request_keeps_nobody_from_naming_the_project(around: Around) -> None:
+    around.write("-work-x", "config.json", {"default": "p,b"})
+    assert around.routers.rulebook("s") is None
+    assert around.routers.rulebook("s", lambda: "/work/x") is not None
+    assert around.routers.rulebook("s") is not None, "for a moment it is known"
+
+
+def test_nobody_is_asked_where_there_are_no_projects(around: Around) -> None:
+    (around.home / "logs").mkdir()
+
+    def asked() -> str:
+        raise AssertionError
+
+    assert around.routers.rulebook("s", asked) is None
+    around.home.joinpath("logs").rmdir()
+    around.home.rmdir()
+    around.later()
+    assert around.routers.rulebook("s", asked) is None
+
+
+def test_a_named_project_with_problems_is_told_once_until_it_changes(around: Around) -> None:
+    around.write("-work-x", "config.json", "{")
+    for _ in range(3):
+        around.later()
+        assert around.routers.rulebook("s", lambda: "/work/x") is None
+    assert len(around.said) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

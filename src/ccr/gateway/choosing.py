@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -21,6 +22,7 @@ from ccr.routing.facts import Facts, facts_from_view
 from ccr.routing.rules import SESSION_MIN_TOKENS
 from ccr.routing.thinking import ALWAYS_EFFORT, ALWAYS_EFFORT_OF
 from ccr.routing.untagged import RULE as TAG_REMOVED
+from ccr.routing.workplace import working_directory
 
 if TYPE_CHECKING:
     import logging
@@ -75,7 +77,9 @@ class Choosing:
         if record.client.session_id is None:
             record.client = with_session(record.client, view)
         session_id = checked_session_id(record.client.session_id)
-        rulebook = self._projects.rulebook(session_id) if self._projects is not None else None
+        rulebook = None
+        if self._projects is not None:
+            rulebook = self._projects.rulebook(session_id, partial(working_directory, view))
         rulebook = rulebook or self._routes.rulebook
         facts = self._facts(view, body, rulebook, session_id)
         found = await self._advised(view, body, record, rulebook) if self._advice is not None else None

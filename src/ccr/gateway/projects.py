@@ -4,8 +4,10 @@
     ~/.claude-code-router/<project>/<session>.json   for one session; wins
 
 ``<project>`` is the client's own name for a folder: that of the folder below ``~/.claude/projects`` in which
-the client keeps ``<session>.jsonl``. Both places are only read. What was found is remembered: at most once
-in `RECHECK_S` a session's files are looked at again, and read when they have changed.
+the client keeps ``<session>.jsonl``. Until that file is there, which may be a moment after the session's
+first request, the folder counts that the request itself names (routing/workplace.py). All places are only
+read. What was found is remembered: at most once in `RECHECK_S` a session's files are looked at again, and
+read when they have changed.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from ccr.config.router import router_from
 from ccr.config.section import Section
 from ccr.errors import ConfigError, Problem
 from ccr.routing.router import Rulebook
+from ccr.routing.workplace import project_name
 
 if TYPE_CHECKING:
     import logging
@@ -63,12 +66,35 @@ class Folders(NamedTuple):
         found = (name for name in names if (self.client_projects / name / transcript).is_file())
         return next((self.home / name for name in found), None)
 
+    def has_projects(self) -> bool:
+        """Tell whether ccr has a folder with a name like a project's: of an absolute path."""
+        try:
+            with os.scandir(self.home) as entries:
+                return any(entry.name.startswith("-") and entry.is_dir() for entry in entries)
+        except OSError:
+            return False
+
+    def project_named(self, directory: str | None) -> Path | None:
+        """Return ccr's folder for the folder in which a client says it works, None where it has none."""
+        name = project_name(directory) if directory is not None else None
+        if name is None or not name.startswith("-"):
+            return None
+        folder = self.home / name
+        return folder if folder.is_dir() else None
+
+
+def _nowhere() -> None:
+    return None
+
 
 class _Known(NamedTuple):
     rulebook: Rulebook | None
     signature: Signature
     project: Path | None
     fresh_until: float
+    is_certain: bool = True
+    is_nameable: bool = False
+    """There are folders of projects, of which a request may name one."""
 
 
 class ProjectRouters:
@@ -87,33 +113,47 @@ class ProjectRouters:
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
-    def rulebook(self, session_id: str | None) -> Rulebook | None:
+    def rulebook(
+        self, session_id: str | None, directory: Callable[[], str | None] = _nowhere
+    ) -> Rulebook | None:
         """Return the rules of a session, None where those of the configuration count.
 
-        session_id: fit for a file name (`sessions.checked_session_id`).
+        session_id: fit for a file name (`sessions.checked_session_id`). directory: finds the folder that the
+        request names as the client's.
         """
         if session_id is None:
             return None
         known = self._known.get(session_id)
         now = self._clock()
-        if known is None or now >= known.fresh_until:
-            known = self._looked_up(session_id, known, now)
+        if known is None or now >= known.fresh_until or known.is_nameable:
+            known = self._looked_up(session_id, known, now, directory)
             self._known[session_id] = known
             self._known.move_to_end(session_id)
             if len(self._known) > MAX_SESSIONS:
                 self._known.popitem(last=False)
         return known.rulebook
 
-    def _looked_up(self, session_id: str, known: _Known | None, now: float) -> _Known:
-        fresh_until = now + RECHECK_S
-        project = known.project if known is not None else None
+    def _looked_up(
+        self, session_id: str, known: _Known | None, now: float, directory: Callable[[], str | None]
+    ) -> _Known:
+        project = known.project if known is not None and known.is_certain else None
         project = project or self._folders.project_of(session_id)
-        if project is None:
+        if project is not None:
+            return self._of(session_id, project, known, now + RECHECK_S)
+        if not self._folders.has_projects():
             return _Known(None, (), None, now + UNKNOWN_S)
+        named = self._folders.project_named(directory())
+        if named is None:
+            return _Known(None, (), None, now + UNKNOWN_S, is_nameable=True)
+        # Its transcript will have the last word.
+        return self._of(session_id, named, known, now + UNKNOWN_S)._replace(is_certain=False)
+
+    def _of(self, session_id: str, project: Path, known: _Known | None, fresh_until: float) -> _Known:
+        """Return the rules in the files of a project."""
         files = {"session": project / f"{session_id}.json", "project": project / "config.json"}
         signature = tuple(map(_signature, files.values()))
-        if known is not None and known.signature == signature:
-            return known._replace(fresh_until=fresh_until)
+        if known is not None and (known.project, known.signature) == (project, signature):
+            return known._replace(fresh_until=fresh_until, is_certain=True)
         rulebook = None
         for (scope, file), seen in zip(files.items(), signature, strict=True):
             router = self._read(file) if seen is not None else None
