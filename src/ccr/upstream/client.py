@@ -54,7 +54,8 @@ class Upstream:
     """The connections to all providers. Needs a running loop; ``close`` it.
 
     credentials: provider's name -> its identity at work, for those that have no key of their own.
-    sent: learns what goes out, so that it can be taken out of what comes back. Raises ConfigError when a provider cannot be reached the way it says.
+    sent: learns what goes out, so that it can be taken out of what comes back.
+    Raises ConfigError when a provider cannot be reached the way it says.
     """
 
     def __init__(
