@@ -42,7 +42,9 @@ CASES: list[tuple[dict[str, Any], str | None]] = [
     ({"system": [text(ENV.format("/old"))]}, "/old"),
     (of_user(REMINDER.format("/work"), "hello"), "/work"),
     (of_user("hello", REMINDER.format("/work")), "/work"),
+    ({"messages": [USER, {"role": "system", "content": SECTION.format("/work")}]}, "/work"),
     # what is quoted names nothing
+    ({"messages": [{"role": "system", "content": "It said: " + SECTION.format("/work")}, USER]}, None),
     (of_user("see: " + REMINDER.format("/work")), None),
     (of_user("<system-reminder>\nCLAUDE.md says:\n" + SECTION.format("/work") + "</system-reminder>"), None),
     (of_user(SECTION.format("/work")), None),

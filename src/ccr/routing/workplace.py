@@ -1,16 +1,15 @@
 """In which folder a client works, by what it tells the model of its surroundings. Pure.
 
-Claude Code says it in a section of its own making, in the system prompt or in a reminder in the first message
-of the user. Nothing else counts: a file or a prompt that quotes such a section names no folder. Where two are
-named there is none. Source: requests of Claude Code 2.1.197 and 2.1.330, and the older ``<env>``.
+Claude Code says it in a section of its own making: in the system prompt, or before the first answer in a
+message of the system's or a reminder in the user's. Nothing else counts: a file or a prompt that quotes such a
+section names no folder. Where two are named there is none. Source: requests of Claude Code 2.1.197 and 2.1.330,
+and the older ``<env>``.
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-
-from ccr.routing.facts import first_user_message
 
 if TYPE_CHECKING:
     from ccr.routing.facts import Content, View
@@ -23,7 +22,11 @@ _SECTION: Final = (
     r"|<env>\s*\nW)orking directory: (?P<path>/[^\n]*)"
 )
 _IN_SYSTEM: Final = re.compile(rf"^{_SECTION}", re.MULTILINE)
-_IN_MESSAGE: Final = re.compile(rf"<system-reminder>\s*{_SECTION}")
+_START: Final = {
+    False: re.compile(rf"<system-reminder>\s*{_SECTION}"),
+    True: re.compile(rf"(?:<system-reminder>)?\s*{_SECTION}"),
+}
+"""How a text begins that has the section: of the user, and of the system."""
 _REPLACED: Final = re.compile(r"[^A-Za-z0-9]")
 
 
@@ -31,9 +34,11 @@ def working_directory(view: View) -> str | None:
     """Return the folder a request names as the client's, None where it names none, or several."""
     texts = _texts(view.system(MARK))
     found = {match["path"].rstrip() for text in texts for match in _IN_SYSTEM.finditer(text)}
-    index = first_user_message(view)
-    if index is not None:
-        starts = (_IN_MESSAGE.match(text) for text in _texts(view.message(index, MARK)))
+    for index in range(view.count):
+        if view.role(index) == "assistant":
+            break
+        start = _START[view.role(index) == "system"]
+        starts = (start.match(text) for text in _texts(view.message(index, MARK)))
         found |= {match["path"].rstrip() for match in starts if match is not None}
     return found.pop() if len(found) == 1 else None
 
