@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.matrix import PAGE, with_matrix
+from tests.faults.matrix import PAGE, proofs, with_matrix
 from tests.faults.rows import rows
 
 
@@ -13,3 +13,7 @@ def test_the_page_shows_the_matrix() -> None:
 
 def test_there_are_130_rows() -> None:
     assert sorted(int(row[1:]) for row in rows()) == list(range(1, 131))
+
+
+def test_every_row_is_proven() -> None:
+    assert rows().keys() - {proof.row for proof in proofs()} == set()
