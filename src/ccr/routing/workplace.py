@@ -1,9 +1,9 @@
 """In which folder a client works, by what it tells the model of its surroundings. Pure.
 
 Claude Code says it in a section of its own making: in the system prompt, or before the first answer in a
-message of the system's or a reminder in the user's. Nothing else counts: a file or a prompt that quotes such a
-section names no folder. Where two are named there is none. Source: requests of Claude Code 2.1.197 and 2.1.330,
-and the older ``<env>``.
+message of the system's or a reminder in the user's. Nothing else counts: a file or a prompt that quotes such
+a section names no folder. Where two are named there is none. Source: requests of Claude Code 2.1.197 and
+2.1.330, and the older ``<env>``.
 """
 
 from __future__ import annotations
