@@ -1,4 +1,4 @@
-"""The soak for a few seconds, so that the suite itself shows it; CI runs it for minutes, a release for an hour."""
+"""The soak for some seconds, so that the suite shows it; scripts/test runs minutes, a release an hour."""
 
 from __future__ import annotations
 
