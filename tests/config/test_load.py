@@ -485,7 +485,7 @@ def test_steps_may_have_any_name_where_files_are() -> None:
 
 
 def test_an_entry_point_may_define_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transformer_files, "entry_points", lambda group, name: name == "mine")
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group, name: name == "mine")
     assert load(with_provider(transformer={"use": ["mine"]})).providers[0].steps[0].name == "mine"
     assert problems(with_provider(transformer={"use": ["other"]}))
 

@@ -9,7 +9,6 @@ any name.
 from __future__ import annotations
 
 import re
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -84,7 +83,11 @@ def check_before_loading(
 
 def has_entry_point(name: str) -> bool:
     """Tell whether an installed package offers a transformer of this name; nothing of it is loaded."""
-    return bool(name) and bool(entry_points(group=ENTRY_POINTS, name=name))
+    if not name:
+        return False
+    from importlib.metadata import entry_points  # imported late: only an unknown name needs it
+
+    return bool(entry_points(group=ENTRY_POINTS, name=name))
 
 
 def is_forced(step: Step) -> bool:

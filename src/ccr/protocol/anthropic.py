@@ -9,12 +9,13 @@ the type of the result (`ExtendedMessagesRequest`). This module knows no target 
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 from msgspec import Raw
 
 from ccr.errors import RequestError
+from ccr.protocol.message_memory import MessageMemory
 from ccr.protocol.tool_memory import MAX_ENTRY_BYTES, Memory
 
 ABSENT = Raw(b"")
@@ -147,10 +148,19 @@ class ExtendedMessagesRequest(MessagesRequest, gc=False, forbid_unknown_fields=F
     """A request with top-level keys that this program does not know; their values are not kept."""
 
 
-_DECODER = msgspec.json.Decoder(MessagesRequest)
+class _Taken(MessagesRequest, gc=False, forbid_unknown_fields=True):
+    messages: list[Raw]  # type: ignore[assignment] # until they are decoded, one by one
+
+
+class _ExtendedTaken(ExtendedMessagesRequest, gc=False, forbid_unknown_fields=False):
+    messages: list[Raw]  # type: ignore[assignment] # as above
+
+
+_DECODER = msgspec.json.Decoder(_Taken)
+_MESSAGE_DECODER = msgspec.json.Decoder(InputMessage)
 _TOOLS_DECODER = msgspec.json.Decoder(list[Tool] | None)
 _TOOLS_SEEN: Memory[bytes, list[Tool]] = Memory()
-_EXTENDED_DECODER = msgspec.json.Decoder(ExtendedMessagesRequest)
+_EXTENDED_DECODER = msgspec.json.Decoder(_ExtendedTaken)
 
 _EXPECTED = re.compile(r"Expected (?P<wanted>.+), got (?P<got>.+)")
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]+)`")
@@ -240,13 +250,26 @@ def check_model_name(model: str) -> None:
 def _decode(data: bytes) -> MessagesRequest:
     try:
         try:
-            return _DECODER.decode(data)
+            taken: _Taken | _ExtendedTaken = _DECODER.decode(data)
         except msgspec.ValidationError as error:
             if "contains unknown field" not in str(error):
                 raise
-            return _EXTENDED_DECODER.decode(data)
+            taken = _EXTENDED_DECODER.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise refusal_of_body(error) from None
+    request = cast("MessagesRequest", taken)
+    request.messages = _MESSAGES_SEEN.decoded(taken.messages)
+    return request
+
+
+def _message_from_json(data: bytes, index: int) -> InputMessage:
+    try:
+        return _MESSAGE_DECODER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise refusal_of_body(error, f"messages.{index}") from None
+
+
+_MESSAGES_SEEN: MessageMemory[InputMessage] = MessageMemory(_message_from_json)
 
 
 def checked_text(data: bytes | Raw) -> str:

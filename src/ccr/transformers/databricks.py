@@ -36,6 +36,7 @@ _MEDIA_TYPE_OF_START = {
     "R0lGOD": "image/gif",
     "UklGR": "image/webp",
 }
+_PLAIN_MARK = {"type": "ephemeral"}
 _OPTIONS = ("cache_control", "debug", "forceJs")
 _FOR_CLAUDE = (
     (stream_options_removed, StepRule.STREAM_OPTIONS_REMOVED),
@@ -97,10 +98,11 @@ def cache_control_handled(chat: ChatRequest, mode: CacheMode = "keep") -> ChatRe
     messages = [_with_cache_control(message, mode) for message in chat["messages"]]
     handled = _with_messages(chat, messages)
     tools = chat.get("tools")
-    marked = [_marked(tool, mode) for tool in tools or ()]
-    if tools and any(new is not old for new, old in zip(marked, tools, strict=True)):
-        handled = handled.copy()
-        handled["tools"] = cast("Any", marked)
+    if tools and any("cache_control" in tool for tool in tools):
+        marked = [_marked(tool, mode) for tool in tools]
+        if any(new is not old for new, old in zip(marked, tools, strict=True)):
+            handled = handled.copy()
+            handled["tools"] = cast("Any", marked)
     return handled
 
 
