@@ -42,7 +42,7 @@ def refusal_from_answer(
     """
     error = upstream_error(
         answer.status,
-        body,
+        _without(body, answer.key),
         answer.headers,
         provider=route.provider.name,
         model=route.model,
@@ -52,6 +52,11 @@ def refusal_from_answer(
         signs_in=route.provider.api_key is None and route.provider.sign_in is not None,
     )
     return _masked(error, answer.key)
+
+
+def _without(body: bytes, key: Secret | None) -> bytes:
+    """Return the body without the key, before a message is cut: half a key would not be found behind that."""
+    return body if key is None else body.replace(key.reveal().encode(), MASK.encode())
 
 
 def _masked(error: UpstreamError, key: Secret | None) -> UpstreamError:
