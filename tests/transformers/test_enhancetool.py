@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccr.config.model import Step
+from ccr.protocol.completion import is_json_object
 from ccr.transformers.registry import build
 from tests.transformers.answers import (
     USAGE,
@@ -220,3 +221,21 @@ def test_whole_and_streamed_answers_show_the_same_blocks() -> None:
     whole = completed(STEP, completion({"tool_calls": [whole_call("{a:1")]}, "tool_calls"))
     streamed = through(STEP, [chunk(call(0, "{a:1", id="call_1", name="f"), "tool_calls")])
     assert blocks_of_completion(whole) == blocks_of_stream(streamed)
+
+
+def test_long_arguments_are_not_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+
+    def counted(text: str) -> bool:
+        nonlocal looked
+        looked += 1
+        return is_json_object(text)
+
+    monkeypatch.setattr("ccr.transformers.enhancetool.is_json_object", counted)
+    code = "{}" * 20_000
+    fragments = ['{"code": "', *code, '"}']
+    chunks = [chunk(call(0, fragments[0], id="call_1", name="f"))]
+    chunks += [chunk(call(0, each)) for each in fragments[1:]]
+    made = through(STEP, [*chunks, chunk({}, "tool_calls")])
+    assert json.loads(arguments(made)[0]) == {"code": code}
+    assert looked < 4096 + 100

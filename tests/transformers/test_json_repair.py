@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -116,3 +117,55 @@ def test_a_cut_object_is_a_part_of_the_whole(value: dict[str, object], at: int) 
 def test_anything_is_read_or_refused(text: str) -> None:
     repaired = repaired_object("{" + text)
     assert repaired is None or isinstance(json.loads(repaired), dict)
+
+
+WASTEFUL = [
+    '" /* ',
+    '" // ',
+    "*/",
+    "\n",
+    '\\"',
+    "\\",
+    "{",
+    "[",
+    "}",
+    "]",
+    ",",
+    ":",
+    "a:",
+    "x",
+    " ",
+    "1,",
+    "/*",
+]
+HOSTILE = st.sampled_from([*WASTEFUL, '"', "'", "`"])
+
+
+@given(
+    st.text(max_size=40),
+    st.lists(HOSTILE, min_size=1, max_size=6),
+    st.integers(1, 60_000),
+    st.lists(HOSTILE, max_size=3),
+)
+def test_the_work_is_bounded_whatever_is_written(
+    start: str, piece: list[str], times: int, end: list[str]
+) -> None:
+    text = (f'{{"a": "{start}' + "".join(piece) * times + "".join(end))[:200_000]
+    reader = json_repair._Reader(text)
+    with contextlib.suppress(ValueError):
+        reader.whole()
+    assert reader.steps <= json_repair.MAX_STEPS + len(text) // json_repair.CHARS_A_STEP + 1
+
+
+@pytest.mark.parametrize("piece", ['" /* ', '" // ', '\\"', '"x'])
+def test_too_much_work_is_not_done(piece: str) -> None:
+    text = '{"a": "' + piece * 100_000 + "\n*/ x"
+    assert repaired_object(text) is None
+
+
+def test_much_work_is() -> None:
+    items = [*range(20_000)]
+    assert json.loads(repaired_object(f"{{a: {items}, b: 'it's done'}}") or "") == {
+        "a": items,
+        "b": "it's done",
+    }

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ccr.config.model import Step
+from ccr.transformers.options import is_debugged
 from ccr.transformers.registry import BUILT_IN, NOT_YET, build
 
 NEEDED = {"maxtoken": {"max_tokens": 5}}
@@ -97,3 +98,12 @@ def test_wrong_values_are_refused(name: str, options: dict[str, Any], said: str)
     with pytest.raises(ValueError, match=f"^{name}: ") as caught:
         build(Step(name=name, options=options))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "is_asked"),
+    [({}, False), ({"debug": False}, False), ({"debug": "False "}, False), ({"debug": True}, True)],
+)
+def test_debug(options: dict[str, object], is_asked: bool) -> None:
+    assert is_debugged(options) is is_asked
+    assert is_debugged({"debug": "yes"}), "a plugin's own word"

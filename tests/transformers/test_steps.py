@@ -223,10 +223,10 @@ def test_origins(one: str, other: str, *, same: bool) -> None:
 class FakeStep:
     """A step of another process."""
 
-    def __init__(self, name: str, host: Any, *, may_respond: bool = True) -> None:
+    def __init__(self, name: str, host: Any, *, may_request: bool = True, may_respond: bool = True) -> None:
         self.name = name
         self.host = host
-        self.may_request = True
+        self.may_request = may_request
         self.may_respond = may_respond
 
     async def request(self, *_: Any) -> Any:
@@ -239,7 +239,7 @@ def test_steps_of_one_host_that_follow_each_other_are_one_part() -> None:
         tagging("a"),
         FakeStep("1", one),
         FakeStep("2", one, may_respond=False),
-        FakeStep("3", one),
+        FakeStep("3", one, may_request=False),
         FakeStep("4", two),
         tagging("b"),
         tagging("c"),
@@ -251,7 +251,16 @@ def test_steps_of_one_host_that_follow_each_other_are_one_part() -> None:
     part = pipeline.parts[1]
     assert isinstance(part, RemoteSteps)
     assert [step.name for step in part.responding] == ["3", "1"]
+    assert [step.name for step in part.requesting] == ["1", "2"]
+    assert pipeline.handles == {"history"}
+    assert Pipeline(cast("Any", [FakeStep("1", one, may_request=False)])).handles == set()
     assert pipeline.request(chat(), CONTEXT)["model"] == "mabc"
     assert list(pipeline.target(TARGET, CONTEXT).headers) == ["x-a", "x-b", "x-c"]
     assert pipeline.completion({"id": ""}, CONTEXT) == {"id": "cba"}
     assert not Pipeline([tagging("a")]).has_remote
+
+
+def test_a_step_that_nobody_gave_a_log_writes_into_the_air() -> None:
+    step = tagging("a")
+    assert not step.logger.writes("fatal")
+    step.logger.write("fatal", "nobody hears it")

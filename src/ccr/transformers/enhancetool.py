@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _CUT: Final = ("length", "max_tokens", "content_filter")
 _PLACEHOLDERS: Final = ("", "{}", "null")
 _MAX_PLACEHOLDER_CHARS: Final = 16
+_OFTEN_CHARS: Final = 4096
+"""Longer arguments are not looked at whenever a fragment ends in a bracket: that would cost the square."""
 
 
 class EnhanceTool(Transformer):
@@ -91,6 +93,7 @@ class _Call:
         self.id = fragment.get("id")
         self.held = ""
         self.is_passed = False
+        self._check_from = 0
 
     def passed(self, fragment: str) -> str:
         """Take a fragment and return what of the arguments may go on."""
@@ -99,9 +102,13 @@ class _Call:
         if fragment and self._is_placeholder():
             self.held = ""
         self.held += fragment
-        if self._is_placeholder() or not self.held.rstrip().endswith("}"):
+        if not fragment.rstrip().endswith("}") or len(self.held) < self._check_from or self._is_placeholder():
             return ""
-        return self.rest() if is_json_object(self.held) else ""
+        if is_json_object(self.held):
+            return self.rest()
+        if len(self.held) > _OFTEN_CHARS:
+            self._check_from = len(self.held) + len(self.held) // 8
+        return ""
 
     def _is_placeholder(self) -> bool:
         """Whether nothing but what may stand before the arguments came; long texts are not looked at."""

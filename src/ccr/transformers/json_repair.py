@@ -3,8 +3,10 @@
 Mended are: code fences around, single or typographic quotes, names and texts without quotes, raw line ends
 and wrong escapes in texts, quotes inside texts, missing and superfluous commas, comments, Python's words for
 values, brackets that were not closed, and an object that was put into a text as a whole. A name without a
-value says nothing and goes. Whatever else follows the object makes it no object: nothing is guessed. The
-work is linear in the length, its depth and size are bounded.
+value says nothing and goes. Whatever else follows the object makes it no object: nothing is guessed.
+
+The event loop waits meanwhile, so the work is bounded: by length, by depth, and by steps, of which a text
+that is written to waste them has no more than any other. What would take more stays as it is.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ MAX_CHARS: Final = 1_000_000
 MAX_JSON5_CHARS: Final = 2_000
 """The JSON5 parser takes some 20 ms for a thousand characters: longer texts go straight to the repair."""
 MAX_DEPTH: Final = 64
+MAX_STEPS: Final = 100_000
+"""Some 0.1 s: a text of 100,000 characters that needs a repair at every second one."""
+CHARS_A_STEP: Final = 50
+"""Blank space and comments that are looked over for one step."""
 
 _FENCE: Final = re.compile(r"\s*```[a-zA-Z0-9]*[ \t]*\n?(?P<text>.*?)(?:```\s*)?", re.DOTALL)
 _SPACE: Final = re.compile(r"(?:\s+|//[^\n]*|/\*.*?(?:\*/|\Z))*", re.DOTALL)
@@ -103,6 +109,8 @@ class _Reader:
         self._text = text
         self._at = 0
         self._depth = 0
+        self.steps = 0
+        """What the work took so far."""
 
     def whole(self) -> Any:
         self._space()
@@ -117,8 +125,19 @@ class _Reader:
         return self._text[self._at : self._at + 1]
 
     def _space(self) -> None:
+        self._at = self._space_end()
+
+    def _space_end(self) -> int:
+        """Return where blank space and comments end that begin here."""
         match = _SPACE.match(self._text, self._at)
-        self._at = match.end() if match is not None else self._at
+        end = match.end() if match is not None else self._at
+        self._step(1 + (end - self._at) // CHARS_A_STEP)
+        return end
+
+    def _step(self, steps: int = 1) -> None:
+        self.steps += steps
+        if self.steps > MAX_STEPS:
+            raise ValueError("too much work")
 
     def _value(self) -> Any:
         first = self._next()
@@ -209,6 +228,7 @@ class _Reader:
         pieces: list[str] = []
         stops = re.compile(rf"[\\{close}]")
         while True:
+            self._step()
             match = stops.search(self._text, self._at)
             if match is None:
                 pieces.append(self._text[self._at :])
@@ -225,8 +245,7 @@ class _Reader:
 
     def _is_end(self) -> bool:
         """Whether the quote just read ends its text: then something that goes on with the object follows."""
-        match = _SPACE.match(self._text, self._at)
-        end = match.end() if match is not None else self._at
+        end = self._space_end()
         after = self._text[end : end + 1]
         return after in ("", ",", ":", "}", "]") or after in _CLOSING
 
