@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from ccr.errors import RequestError
 from ccr.protocol import message_memory as module
+from ccr.protocol import native_messages
 from ccr.protocol.anthropic import InputMessage, decode_messages_request
 from ccr.protocol.message_memory import MessageMemory
+from ccr.protocol.native_request import sanitized_request
+from ccr.protocol.traits import ModelTraits
 
 MESSAGES: list[Any] = [
     {"role": "user", "content": "a"},
@@ -22,6 +25,10 @@ MESSAGES: list[Any] = [
     {"role": "system", "content": "b"},
     {"role": "user", "content": [{"type": "text", "text": "c", "cache_control": {"type": "ephemeral"}}]},
 ]
+
+
+def as_it_is(data: bytes, _index: int) -> bytes:
+    return data
 
 
 def body(messages: list[Any]) -> bytes:
@@ -42,29 +49,29 @@ def test_only_what_is_new_is_decoded() -> None:
         decoded.append(data)
         return b"%d:%b" % (index, data)
 
-    memory = MessageMemory(decode)
-    turns = [msgspec.Raw(text) for text in (b"1", b"2", b"3")]
-    memory.decoded(turns[:2])
-    assert memory.decoded(turns) == [b"0:1", b"1:2", b"2:3"]
+    memory = MessageMemory[bytes]()
+    turns = [b"1", b"2", b"3"]
+    memory.decoded(turns[:2], decode)
+    assert memory.decoded(turns, decode) == [b"0:1", b"1:2", b"2:3"]
     assert decoded == [b"1", b"2", b"3"]
-    memory.decoded([turns[0], turns[2]])
+    memory.decoded([turns[0], turns[2]], decode)
     assert decoded == [b"1", b"2", b"3", b"3"]
 
 
 def test_few_and_no_huge_conversations_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory = MessageMemory(lambda data, _index: data, max_known=2)
+    memory = MessageMemory[bytes](max_known=2)
     for text in (b"1", b"2", b"3"):
-        memory.decoded([msgspec.Raw(text)])
+        memory.decoded([text], as_it_is)
     assert len(memory._known) == 2
     monkeypatch.setattr(module, "MAX_CONVERSATION_BYTES", 3)
-    memory.decoded([msgspec.Raw(b"long")])
+    memory.decoded([b"long"], as_it_is)
     assert [each.messages for each in memory._known] == [[b"3"], [b"2"]]
 
 
 def test_who_takes_the_list_changes_no_other() -> None:
-    memory = MessageMemory(lambda data, _index: data)
-    memory.decoded([msgspec.Raw(b"1")]).append(b"mine")
-    assert memory.decoded([msgspec.Raw(b"1")]) == [b"1"]
+    memory = MessageMemory[bytes]()
+    memory.decoded([b"1"], as_it_is).append(b"mine")
+    assert memory.decoded([b"1"], as_it_is) == [b"1"]
 
 
 def test_a_message_that_is_none_is_named_by_its_place() -> None:
@@ -72,3 +79,33 @@ def test_a_message_that_is_none_is_named_by_its_place() -> None:
         decode_messages_request(body([MESSAGES[0], {"role": "robot", "content": "x"}]))
     with pytest.raises(RequestError, match=r"^messages\.0\.content: Field required"):
         decode_messages_request(body([{"role": "user"}]))
+
+
+NATIVE: list[Any] = [
+    {"role": "user", "content": "a"},
+    {"role": "user", "content": [{"type": "text", "text": " "}]},
+    {"role": "assistant", "content": [{"type": "thinking", "thinking": "x", "signature": "s"}]},
+    {"role": "assistant", "content": [{"type": "text", "text": "b", "odd": 1}], "id": "msg_1"},
+    {"role": "system", "content": "c"},
+    {"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "https://x.test/a"}}]},
+    {
+        "role": "user",
+        "content": [{"type": "text", "text": "d", "cache_control": {"type": "ephemeral", "x": 1}}],
+    },
+]
+TRAITS = [ModelTraits(), ModelTraits(takes_cache_control=False), ModelTraits(thinking=frozenset({"budget"}))]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(NATIVE), min_size=1, max_size=5), min_size=1, max_size=5),
+    st.sampled_from(TRAITS),
+)
+def test_the_native_route_does_the_same_with_and_without_its_memory(
+    conversations: list[list[Any]], traits: ModelTraits
+) -> None:
+    for messages in conversations:
+        data = body(messages)
+        remembered = sanitized_request(data, model="m", traits=traits)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(native_messages, "_memory_for", lambda _traits: MessageMemory())
+            assert sanitized_request(data, model="m", traits=traits) == remembered

@@ -258,7 +258,8 @@ def _decode(data: bytes) -> MessagesRequest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise refusal_of_body(error) from None
     request = cast("MessagesRequest", taken)
-    request.messages = _MESSAGES_SEEN.decoded(taken.messages)
+    written = [bytes(message) for message in taken.messages]
+    request.messages = _MESSAGES_SEEN.decoded(written, _message_from_json)
     return request
 
 
@@ -269,7 +270,7 @@ def _message_from_json(data: bytes, index: int) -> InputMessage:
         raise refusal_of_body(error, f"messages.{index}") from None
 
 
-_MESSAGES_SEEN: MessageMemory[InputMessage] = MessageMemory(_message_from_json)
+_MESSAGES_SEEN: MessageMemory[InputMessage] = MessageMemory()
 
 
 def checked_text(data: bytes | Raw) -> str:

@@ -11,9 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from msgspec import Raw
+    from collections.abc import Callable
 
 MAX_CONVERSATIONS: Final = 4
 MAX_CONVERSATION_BYTES: Final = 1024 * 1024
@@ -27,26 +25,28 @@ class _Conversation(NamedTuple, Generic[Message]):
 
 
 class MessageMemory(Generic[Message]):
-    """Decodes the messages of conversations. decode: makes one of its JSON, told its index for errors."""
+    """Decodes the messages of conversations, each once."""
 
-    def __init__(self, decode: Callable[[bytes, int], Message], max_known: int = MAX_CONVERSATIONS) -> None:
-        self._decode = decode
+    def __init__(self, max_known: int = MAX_CONVERSATIONS) -> None:
         self._max_known = max_known
         self._known: list[_Conversation[Message]] = []
 
-    def decoded(self, given: Sequence[Raw]) -> list[Message]:
-        """Return the messages. Raises what ``decode`` raises, for the first that is none."""
-        written = [bytes(message) for message in given]
+    def decoded(self, written: list[bytes], decode: Callable[[bytes, int], Message]) -> list[Message]:
+        """Return the messages. written: the bytes of each, which nothing else holds.
+
+        decode: makes a message of its bytes, told its index for errors. Raises what it raises, for the first
+        that is none.
+        """
         known, same = None, 0
         for each in self._known:
             count = _same_start(written, each.written)
             if count > same:
                 known, same = each, count
         messages = known.messages[:same] if known is not None else []
-        messages += [self._decode(written[index], index) for index in range(same, len(written))]
+        messages += [decode(written[index], index) for index in range(same, len(written))]
         if sum(map(len, written)) <= MAX_CONVERSATION_BYTES:
-            if known is not None:  # the very bytes, so that those of the request can go
-                written[:same] = known.written[:same]
+            if known is not None:  # the same objects, so that the new copies can go
+                written = known.written[:same] + written[same:]
             others = [each for each in self._known if each is not known]
             self._known = [_Conversation(written, messages), *others[: self._max_known - 1]]
         return messages.copy()

@@ -101,7 +101,7 @@ class BlockSanitizer:
         self.has_thinking = False
         self._rules = rules
         self._takes_cache_control = traits.takes_cache_control
-        self._traits = traits
+        self.traits = traits
         self._decisive = _DECISIVE if traits.thinking else _DECISIVE | dict.fromkeys(THINKING_TYPES, "")
         self._keys = dict(_KEYS)
         if not traits.takes_images:
@@ -183,7 +183,7 @@ class BlockSanitizer:
 
     def _thinking(self, block: JsonObject, proof: str, *path: object) -> JsonObject | None:
         """Return a thinking block that the endpoint can verify: the text may be missing, the proof not."""
-        if not self._traits.thinking:
+        if not self.traits.thinking:
             self._rules.add(RequestRule.THINKING_HISTORY_DROPPED)
             return None
         if is_blank_json(block.get(proof), *path, proof):
@@ -208,7 +208,7 @@ class BlockSanitizer:
         kind = encode(known.type)
         if kind in self._keys and kind != block_type(block):  # the same word, written with escapes
             return self._block({**block, "type": Raw(kind)}, *path)
-        texts = [part["text"] for part in parts_from_block(known, self._traits, self._rules)]
+        texts = [part["text"] for part in parts_from_block(known, self.traits, self._rules)]
         replacement = text_block("\n".join(texts))
         if "cache_control" in block:
             replacement["cache_control"] = block["cache_control"]

@@ -9,13 +9,15 @@ others itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 from msgspec import Raw
 
 from ccr.errors import RequestError
 from ccr.protocol.chat_turns import FILLER, REMINDER_CLOSE, REMINDER_OPEN
+from ccr.protocol.message_memory import MessageMemory
 from ccr.protocol.native_blocks import (
     TEXT,
     THINKING_TYPES,
@@ -31,6 +33,9 @@ from ccr.protocol.request_rules import RequestRule
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ccr.protocol.traits import ModelTraits
+
+MAX_TRAITS: Final = 16
 _ROLES: Final = {b'"user"': "user", b'"assistant"': "assistant", b'"system"': "system"}
 _QUOTE: Final = ord('"')
 
@@ -76,14 +81,56 @@ def turns_from_messages(
     """Return the messages to send. Raises RequestError on what is no message."""
     conversation = _Conversation(rules)
     role = ""
-    for index, message in enumerate(messages):
-        role = _role(message, index)
-        turn = _turn(role, message, index, sanitizer, rules)
+    for index, seen in enumerate(_seen(messages, sanitizer)):
+        role = seen.role
+        rules.add_all(seen.rules)
+        sanitizer.has_attachments |= seen.has_attachments
+        sanitizer.has_thinking |= seen.has_thinking
         if role == "system":
-            conversation.remind([_reminder(block) for block in turn.blocks])
+            conversation.remind([_reminder(block) for block in seen.blocks])
         else:
-            conversation.add(turn)
+            conversation.add(Turn(role, seen.blocks, messages[index] if seen.is_as_given else None))
     return conversation.end(last_role=role)
+
+
+class _Seen(NamedTuple):
+    """What became of one message for the models of some traits. is_as_given: it can be sent as it is."""
+
+    role: str
+    blocks: list[JsonObject]
+    is_as_given: bool
+    rules: NativeRules
+    has_attachments: bool
+    has_thinking: bool
+
+
+@lru_cache(maxsize=MAX_TRAITS)
+def _memory_for(traits: ModelTraits) -> MessageMemory[_Seen]:  # noqa: ARG001 - one for each, by the cache
+    return MessageMemory()
+
+
+def _seen(messages: list[JsonObject], sanitizer: BlockSanitizer) -> list[_Seen]:
+    """Return what becomes of each message alone; those of the request before are not looked at again."""
+    traits = sanitizer.traits
+
+    def look(_written: bytes, index: int) -> _Seen:
+        message = messages[index]
+        role = _role(message, index)
+        rules = NativeRules()
+        own = BlockSanitizer(traits, rules)
+        # a copy: what is remembered must not hold the whole request
+        turn = _turn(role, {**message, "content": message["content"].copy()}, index, own, rules)
+        is_as_given = turn.source is not None
+        return _Seen(role, turn.blocks, is_as_given, rules, own.has_attachments, own.has_thinking)
+
+    return _memory_for(traits).decoded([_key(message) for message in messages], look)
+
+
+def _key(message: JsonObject) -> bytes:
+    """Return what decides about a message: its role, its content, and that it has nothing else."""
+    if len(message) == len(("role", "content")) and "role" in message and "content" in message:
+        return b"%b:%b" % (message["role"], message["content"])
+    return msgspec.json.encode(message)
 
 
 class _Conversation:
