@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ccr.protocol.chat_content import (
     cache_mark,
     content_from_parts,
+    is_blank,
     parts_from_block,
     parts_unless_blank,
     text_part,
@@ -81,6 +82,10 @@ class UserTurn:
         return {"role": "tool", "tool_call_id": call.id, "content": INTERRUPTED}
 
     def _tool_message(self, block: Block, call_id: str) -> ChatMessage:
+        said = block.content
+        is_marked = block.is_error or block.cache_control is not None
+        if isinstance(said, str) and not is_marked and not is_blank(said):
+            return {"role": "tool", "tool_call_id": call_id, "content": said}  # by far the most
         parts = self._result_parts(block)
         texts = [part for part in parts if part["type"] == "text"]
         attachments = [part for part in parts if part["type"] != "text"]

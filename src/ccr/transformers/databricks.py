@@ -108,7 +108,11 @@ def cache_control_handled(chat: ChatRequest, mode: CacheMode = "keep") -> ChatRe
 
 def image_urls_repaired(chat: ChatRequest) -> ChatRequest:
     """Return the request with inlined images as base64 data URLs; http and other URLs are never touched."""
-    return _with_messages(chat, [_with_repaired_images(message) for message in chat["messages"]])
+    messages = [
+        message if isinstance(message.get("content"), str) else _with_repaired_images(message)
+        for message in chat["messages"]
+    ]
+    return _with_messages(chat, messages)
 
 
 def parallel_tool_calls_removed(chat: ChatRequest) -> ChatRequest:
