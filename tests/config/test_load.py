@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from ccr.config import transformer_files
 from ccr.config.load import config_from_bytes, load_config
 from ccr.config.model import Config, Secret, Step
 from ccr.config.paths import Paths
