@@ -62,11 +62,11 @@ def around(tmp_path: Path) -> Around:
 
 
 def test_the_session_wins_over_the_project_and_the_project_over_all(around: Around) -> None:
-    around.session("-work-x", "s1")
-    around.session("-work-x", "s2")
-    around.session("-work-y", "s3")
-    around.write("-work-x", "config.json", {"default": "p,b"})
-    around.write("-work-x", "s2.json", {"default": "P,C"})
+    around.session("-home-ada-x", "s1")
+    around.session("-home-ada-x", "s2")
+    around.session("-home-ada-y", "s3")
+    around.write("-home-ada-x", "config.json", {"default": "p,b"})
+    around.write("-home-ada-x", "s2.json", {"default": "P,C"})
     (around.home / "logs").mkdir()
     assert around.default("s1") == ("p,b", "project")
     assert around.default("s2") == ("p,c", "session")
@@ -107,22 +107,22 @@ def test_until_its_transcript_is_there_the_folder_counts_that_the_request_names(
         rulebook = around.routers.rulebook("s", lambda: directory)
         return None if rulebook is None else rulebook.router.default
 
-    around.write("-work-x", "config.json", {"default": "p,b"})
-    around.write("-work-y", "s.json", {"default": "p,c"})
-    around.write("work", "config.json", {"default": "p,c"})
-    assert default("/work/x") == "p,b"
-    assert default("/work/y") == "p,c", "the next request says otherwise"
-    for directory in (None, "/work/z", "work", "/" + "x" * 300):
+    around.write("-home-ada-x", "config.json", {"default": "p,b"})
+    around.write("-home-ada-y", "s.json", {"default": "p,c"})
+    around.write("relative", "config.json", {"default": "p,c"})
+    assert default("/home/ada/x") == "p,b"
+    assert default("/home/ada/y") == "p,c", "the next request says otherwise"
+    for directory in (None, "/home/ada/z", "relative", "/" + "x" * 300):
         assert default(directory) is None
-    assert default("/work/x") == "p,b"
-    around.session("-work-y", "s")
-    assert default("/work/x") == "p,c", "the transcript has the last word"
+    assert default("/home/ada/x") == "p,b"
+    around.session("-home-ada-y", "s")
+    assert default("/home/ada/x") == "p,c", "the transcript has the last word"
 
 
 def test_a_small_job_before_the_first_request_keeps_nobody_from_naming_the_project(around: Around) -> None:
-    around.write("-work-x", "config.json", {"default": "p,b"})
+    around.write("-home-ada-x", "config.json", {"default": "p,b"})
     assert around.routers.rulebook("s") is None
-    assert around.routers.rulebook("s", lambda: "/work/x") is not None
+    assert around.routers.rulebook("s", lambda: "/home/ada/x") is not None
     assert around.routers.rulebook("s") is not None, "for a moment it is known"
 
 
@@ -140,10 +140,10 @@ def test_nobody_is_asked_where_there_are_no_projects(around: Around) -> None:
 
 
 def test_a_named_project_with_problems_is_told_once_until_it_changes(around: Around) -> None:
-    around.write("-work-x", "config.json", "{")
+    around.write("-home-ada-x", "config.json", "{")
     for _ in range(3):
         around.later()
-        assert around.routers.rulebook("s", lambda: "/work/x") is None
+        assert around.routers.rulebook("s", lambda: "/home/ada/x") is None
     assert len(around.said) == 1
 
 

@@ -37,17 +37,20 @@ def of_user(*values: str) -> dict[str, Any]:
 CASES: list[tuple[dict[str, Any], str | None]] = [
     ({}, None),
     ({"system": "In the working directory: /work"}, None),
-    ({"system": "Be kind.\n\n" + SECTION.format("/work/my proj-ä.x")}, "/work/my proj-ä.x"),
-    ({"system": [text("a"), text("Be kind.\n" + SECTION.format("/work"))]}, "/work"),
+    ({"system": "Be kind.\n\n" + SECTION.format("/home/ada/my proj-ä.x")}, "/home/ada/my proj-ä.x"),
+    ({"system": [text("a"), text("Be kind.\n" + SECTION.format("/home/ada"))]}, "/home/ada"),
     ({"system": [text(ENV.format("/old"))]}, "/old"),
-    (of_user(REMINDER.format("/work"), "hello"), "/work"),
-    (of_user("hello", REMINDER.format("/work")), "/work"),
-    ({"messages": [USER, {"role": "system", "content": SECTION.format("/work")}]}, "/work"),
+    (of_user(REMINDER.format("/home/ada"), "hello"), "/home/ada"),
+    (of_user("hello", REMINDER.format("/home/ada")), "/home/ada"),
+    ({"messages": [USER, {"role": "system", "content": SECTION.format("/home/ada")}]}, "/home/ada"),
     # what is quoted names nothing
-    ({"messages": [{"role": "system", "content": "It said: " + SECTION.format("/work")}, USER]}, None),
-    (of_user("see: " + REMINDER.format("/work")), None),
-    (of_user("<system-reminder>\nCLAUDE.md says:\n" + SECTION.format("/work") + "</system-reminder>"), None),
-    (of_user(SECTION.format("/work")), None),
+    ({"messages": [{"role": "system", "content": "It said: " + SECTION.format("/home/ada")}, USER]}, None),
+    (of_user("see: " + REMINDER.format("/home/ada")), None),
+    (
+        of_user("<system-reminder>\nCLAUDE.md says:\n" + SECTION.format("/home/ada") + "</system-reminder>"),
+        None,
+    ),
+    (of_user(SECTION.format("/home/ada")), None),
     ({"system": SECTION.format("/one"), **of_user(REMINDER.format("/two"))}, None),
     ({"system": SECTION.format("/one"), **of_user(REMINDER.format("/one"))}, "/one"),
     ({"system": SECTION.format("work")}, None),
@@ -67,9 +70,9 @@ def test_messages(changes: dict[str, Any], directory: str | None) -> None:
 
 @pytest.mark.parametrize("role", ["system", "developer"])
 def test_chat(role: str) -> None:
-    messages = [{"role": role, "content": "Be kind.\n" + SECTION.format("/work")}, USER]
+    messages = [{"role": role, "content": "Be kind.\n" + SECTION.format("/home/ada")}, USER]
     body = json.dumps({"model": "m", "messages": messages}).encode()
-    assert working_directory(ChatView(decode_chat_request(body), body)) == "/work"
+    assert working_directory(ChatView(decode_chat_request(body), body)) == "/home/ada"
 
 
 def test_a_request_without_a_message_of_the_users() -> None:
