@@ -36,7 +36,7 @@ def of_user(*values: str) -> dict[str, Any]:
 
 CASES: list[tuple[dict[str, Any], str | None]] = [
     ({}, None),
-    ({"system": "In the working directory: /work"}, None),
+    ({"system": "In the working directory: /home"}, None),
     ({"system": "Be kind.\n\n" + SECTION.format("/home/ada/my proj-ä.x")}, "/home/ada/my proj-ä.x"),
     ({"system": [text("a"), text("Be kind.\n" + SECTION.format("/home/ada"))]}, "/home/ada"),
     ({"system": [text(ENV.format("/old"))]}, "/old"),
