@@ -73,3 +73,11 @@ def test_only_a_few_and_no_huge_bodies_are_remembered() -> None:
     assert len(checks._known) == 2
     checks.check("ä".encode() * MAX_ENTRY_BYTES)
     assert len(checks._known) == 2
+
+
+def test_a_known_end_that_begins_inside_a_character() -> None:
+    start, end = b"a" * 4096, "ä".encode() * 3000 + b"x"
+    checks = CheckedText()
+    checks.check(start + end)
+    assert is_taken(checks, start + b"y" + end)
+    assert not is_taken(checks, start + b"\xc3" + end)
