@@ -34,7 +34,7 @@ SLOPE_MB, SLOPE_MB_PER_MIN = 3.0, 0.1
 WARM_UP_SHARE = 0.35
 """Pools, memories of tools and estimates fill up in this part of the time."""
 REST_S = 3.0
-KEPT_S = 17.0
+KEPT_S = 45
 """Longer than connections to the upstream are kept."""
 
 # kind of request -> outcomes that are right. A status in front means an error answer before anything streamed.
@@ -324,11 +324,14 @@ async def until_healthy(url: str) -> None:
 
 
 async def loaded(url: str, pid: int, home: Path, seconds: float, clients: int, slope_mb: float) -> int:
+    await status(url)
+    await asyncio.sleep(REST_S)
+    files = open_files(pid)
     # no faults: the last ones would be all that is left of it, and open the breaker for the load itself
     warm = Load(url, min(5.0, seconds / 4), fault_share=0.0)
     await asyncio.gather(*(warm.client() for _ in range(clients)))
     await asyncio.sleep(REST_S)
-    files, tasks = open_files(pid), (await status(url)).get("tasks")
+    tasks = (await status(url)).get("tasks")
     began = time.monotonic()
     load = Load(url, seconds)
     load.number = warm.number
@@ -350,12 +353,14 @@ async def loaded(url: str, pid: int, home: Path, seconds: float, clients: int, s
     allowed = max(slope_mb / (seconds / 60), SLOPE_MB_PER_MIN)
     if slope > allowed:
         problems.append(f"memory grows by {slope:.2f} MB a minute (allowed: {allowed:.2f})")
-    pooled = open_files(pid) - files
-    if pooled > 0:  # how many connections to the upstream are kept is a matter of chance; later, none is
-        await asyncio.sleep(KEPT_S)
-        pooled = open_files(pid) - files
-    if pooled > 0:
-        problems.append(f"{pooled} more open files than before: {files} -> {files + pooled}")
+    kept = open_files(pid)
+    for _ in range(KEPT_S):  # connections to the upstream are kept for a while
+        if kept <= files:
+            break
+        await asyncio.sleep(1)
+        kept = open_files(pid)
+    if kept > files:
+        problems.append(f"{kept - files} more open files than before: {files} -> {kept}")
     if end["active"]:
         problems.append(f"{end['active']} requests are still counted as running")
     if tasks is not None and end["tasks"] > tasks:
@@ -365,9 +370,7 @@ async def loaded(url: str, pid: int, home: Path, seconds: float, clients: int, s
     for outcome, count in sorted(load.outcomes.items()):
         print(f"  {count:7d}  {outcome}")
     print(f"memory {samples[0][1]:.0f} -> {samples[-1][1]:.0f} MB, slope {slope:+.2f} MB a minute")
-    print(
-        f"open files {files} -> {files + pooled}, tasks {tasks} -> {end.get('tasks')}, active {end['active']}"
-    )
+    print(f"open files {files} -> {kept}, tasks {tasks} -> {end.get('tasks')}, active {end['active']}")
     for problem in problems:
         print(f"PROBLEM {problem}", file=sys.stderr)
     print("soak: " + ("failed" if problems else "all as it was"))
