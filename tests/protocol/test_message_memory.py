@@ -109,3 +109,11 @@ def test_the_native_route_does_the_same_with_and_without_its_memory(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(native_messages, "_memory_for", lambda _traits: MessageMemory())
             assert sanitized_request(data, model="m", traits=traits) == remembered
+
+
+def test_it_says_whether_messages_will_be_the_same_objects_again() -> None:
+    memory = MessageMemory[bytes]()
+    assert not memory.holds([b"1"], 1)
+    handed = memory.decoded([b"1", b"2"], as_it_is)
+    assert memory.holds(handed, 2)
+    assert not memory.holds([*handed, b"3"], 3)

@@ -273,6 +273,11 @@ def _message_from_json(data: bytes, index: int) -> InputMessage:
 _MESSAGES_SEEN: MessageMemory[InputMessage] = MessageMemory()
 
 
+def is_remembered(messages: list[InputMessage], count: int) -> bool:
+    """Whether the first ``count`` messages will be the same objects when the client sends them again."""
+    return _MESSAGES_SEEN.holds(messages, count)
+
+
 def checked_text(data: bytes | Raw) -> str:
     """Return the text of bytes that msgspec passed over unread; RequestError when they are not UTF-8."""
     try:

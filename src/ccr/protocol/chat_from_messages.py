@@ -8,7 +8,7 @@ depends on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ccr.errors import RequestError
 from ccr.protocol.anthropic import Block, MessagesRequest
@@ -32,7 +32,7 @@ from ccr.protocol.chat_tools import tool_choice_from_request, tools_from_request
 from ccr.protocol.request_rules import RequestRule, Rules
 
 if TYPE_CHECKING:
-    from ccr.protocol.openai import ChatMessage, ChatRequest, ChatTool, ContentPart
+    from ccr.protocol.openai import ChatMessage, ChatRequest, ContentPart
     from ccr.protocol.traits import ModelTraits
 
 BILLING_PREFIX = "x-anthropic-billing-header:"
@@ -129,14 +129,27 @@ def _system_message(
 
 
 def _limit_cache_marks(chat: ChatRequest, rules: Rules) -> None:
-    """Take the first breakpoints off a request with too many; the last ones cover the longest prefixes."""
-    holders: list[ContentPart | ChatTool] = [
-        tool for tool in chat.get("tools", []) if "cache_control" in tool
+    """Take the first breakpoints off a request with too many; the last ones cover the longest prefixes.
+
+    Messages are shared with later requests of their conversation: they are replaced, never changed.
+    """
+    marked_tools = [tool for tool in chat.get("tools", []) if "cache_control" in tool]
+    marked_parts = [
+        (index, number)
+        for index, message in enumerate(chat["messages"])
+        if isinstance(content := message.get("content"), list)
+        for number, part in enumerate(content)
+        if "cache_control" in part
     ]
-    for message in chat["messages"]:
-        content = message.get("content")
-        if isinstance(content, list):
-            holders += [part for part in content if "cache_control" in part]
-    for holder in holders[:-MAX_CACHE_MARKS]:
-        rules.add(RequestRule.CACHE_CONTROL_OVER_LIMIT)
-        del holder["cache_control"]
+    excess = len(marked_tools) + len(marked_parts) - MAX_CACHE_MARKS
+    if excess <= 0:
+        return
+    rules.add(RequestRule.CACHE_CONTROL_OVER_LIMIT)
+    for tool in marked_tools[:excess]:
+        del tool["cache_control"]
+    for index, number in marked_parts[: max(0, excess - len(marked_tools))]:
+        message = chat["messages"][index]
+        parts = cast("list[ContentPart]", message["content"]).copy()
+        parts[number] = parts[number].copy()
+        del parts[number]["cache_control"]
+        chat["messages"][index] = {**message, "content": parts}

@@ -3,6 +3,9 @@
 The endpoint's rules (databricks.md §2): every tool message directly follows the assistant message with its
 call, all of them in one row; ids are unique; reasoning parts open the assistant's content; no text is
 empty.
+
+A conversation is converted in two pieces, up to the last assistant turn and what the user said since: the
+first piece is remembered (history_memory.py), so that in a session only what is new is converted.
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ import re
 from typing import TYPE_CHECKING
 
 from ccr.errors import RequestError
-from ccr.protocol.anthropic import Block, InputMessage, checked_text
+from ccr.protocol.anthropic import Block, InputMessage, checked_text, is_remembered
 from ccr.protocol.chat_content import cache_mark, content_from_parts, parts_from_block
 from ccr.protocol.chat_results import Call, UserTurn
-from ccr.protocol.chat_turns import Turn, has_handled_history, turns_from_messages
+from ccr.protocol.chat_turns import Turn, filled_turns, has_handled_history, spoken_turns
+from ccr.protocol.history_memory import HISTORIES, History
 from ccr.protocol.request_rules import RequestRule, Rules
 
 if TYPE_CHECKING:
@@ -51,6 +55,14 @@ class ToolIds:
         self._sent.add(new)
         return new
 
+    def copy(self, rules: Rules) -> ToolIds:
+        """Return the same ids, to go on with; rules: of what follows."""
+        copied = ToolIds(rules)
+        copied._sent = self._sent.copy()
+        copied._seen = self._seen.copy()
+        copied._last_number = self._last_number.copy()
+        return copied
+
     def all(self) -> frozenset[str]:
         """Return every id of the conversation, as the client wrote it and as it is sent."""
         return frozenset(self._seen | self._sent)
@@ -59,22 +71,87 @@ class ToolIds:
 def history_from_messages(
     messages: list[InputMessage], traits: ModelTraits, rules: Rules
 ) -> tuple[list[ChatMessage], frozenset[str]]:
-    """Return the chat messages of a conversation, and the ids of its tool calls."""
-    ids = ToolIds(rules)
-    history: list[ChatMessage] = []
-    calls: list[Call] = []
-    for turn in turns_from_messages(messages, traits, rules):
+    """Return the chat messages of a conversation, and the ids of its tool calls.
+
+    The messages are shared with other requests of the conversation and never changed; the list is the
+    caller's.
+    """
+    beginning = _beginning(messages, traits)
+    whole = _continued(beginning, messages, traits) if beginning is not None else None
+    if whole is None:
+        whole = _converted(messages, traits)
+    own = Rules()
+    history = whole.chat + UserTurn(whole.calls, traits, own).messages()
+    rules.add_all(whole.rules)
+    rules.add_all(own)
+    return history, whole.ids.all()
+
+
+def _beginning(messages: list[InputMessage], traits: ModelTraits) -> History | None:
+    """Return the conversation up to its last assistant message, None where it has to be looked at as a whole.
+
+    Remembers it when the messages themselves are remembered: only then are they the same the next time.
+    """
+    count = len(messages)
+    while count > 0 and messages[count - 1].role != "assistant":
+        count -= 1
+    if not 0 < count < len(messages):
+        return None
+    known = HISTORIES.beginning_of(messages, traits)
+    if known is not None and len(known.messages) == count:
+        return known
+    first = messages[:count]
+    beginning = _continued(known, first, traits) if known is not None else None
+    if beginning is None:
+        known, beginning = None, _converted(first, traits)
+    if beginning.chat[-1]["role"] != "assistant":
+        return None
+    if is_remembered(messages, count):
+        HISTORIES.put(beginning, traits, known)
+    return beginning
+
+
+def _converted(messages: list[InputMessage], traits: ModelTraits) -> History:
+    """Return the history of messages of which nothing is known."""
+    rules = Rules()
+    turns = spoken_turns(messages, traits, rules)
+    nothing = History([], [], [], ToolIds(rules), rules)
+    return _with_turns(nothing, filled_turns(turns, messages, rules), messages, traits)
+
+
+def _continued(before: History, messages: list[InputMessage], traits: ModelTraits) -> History | None:
+    """Return the history of all messages, made from that of the first ones, which end with the assistant's.
+
+    None where the first ones cannot be left as they are: what follows them has nothing of the user that may
+    be sent, so that two turns of the assistant become one.
+    """
+    rules = Rules()
+    rules.add_all(before.rules)
+    new = messages[len(before.messages) :]
+    turns = spoken_turns(new, traits, rules)
+    if not turns or turns[0].role == "assistant":
+        return None
+    before = before._replace(ids=before.ids.copy(rules), rules=rules)
+    return _with_turns(before, filled_turns(turns, new, rules), messages, traits)
+
+
+def _with_turns(
+    before: History, turns: list[Turn], messages: list[InputMessage], traits: ModelTraits
+) -> History:
+    """Return the history of all ``messages``, of which ``turns`` are new. Its rules and ids are before's."""
+    ids, rules = before.ids, before.rules
+    chat, calls = before.chat.copy(), before.calls
+    for turn in turns:
         if turn.role == "assistant":
             message, calls = _assistant_message(turn, ids, traits, rules)
-            history.append(message)
+            chat.append(message)
         else:
             user_turn = UserTurn(calls, traits, rules)
             for block in turn.blocks:
                 user_turn.add(block)
-            history += user_turn.messages()
+            chat += user_turn.messages()
             calls = []
-    history += UserTurn(calls, traits, rules).messages()
-    return history, ids.all()
+    return History(messages, chat, calls, ids, rules)
 
 
 def _assistant_message(

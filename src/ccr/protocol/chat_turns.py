@@ -31,11 +31,8 @@ class Turn(msgspec.Struct, gc=False):
     blocks: list[Block]
 
 
-def turns_from_messages(messages: list[InputMessage], traits: ModelTraits, rules: Rules) -> list[Turn]:
-    """Return turns that alternate and begin with the user's.
-
-    A user turn is made up where the client's first or last message has nothing in it that may be sent.
-    """
+def spoken_turns(messages: list[InputMessage], traits: ModelTraits, rules: Rules) -> list[Turn]:
+    """Return turns that alternate, of what may be sent; none where nothing may."""
     turns: list[Turn] = []
     previous_role = None
     for message in messages:
@@ -47,7 +44,15 @@ def turns_from_messages(messages: list[InputMessage], traits: ModelTraits, rules
             rules.add(RequestRule.MESSAGES_MERGED)
         previous_role = message.role
         _append(turns, Turn("assistant" if message.role == "assistant" else "user", kept))
-    turns = _without_thinking_only(turns, rules)
+    return _without_thinking_only(turns, rules)
+
+
+def filled_turns(turns: list[Turn], messages: list[InputMessage], rules: Rules) -> list[Turn]:
+    """Return the turns of these messages so that they begin with the user's and end as the messages do.
+
+    A user turn is made up where the client's first or last message has nothing in it that may be sent.
+    """
+    turns = turns.copy()
     if not turns or turns[0].role == "assistant":
         rules.add(RequestRule.USER_TURN_FILLED)
         turns.insert(0, _filled_turn())

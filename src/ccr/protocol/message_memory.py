@@ -51,6 +51,13 @@ class MessageMemory(Generic[Message]):
             self._known = [_Conversation(written, messages), *others[: self._max_known - 1]]
         return messages.copy()
 
+    def holds(self, messages: list[Message], count: int) -> bool:
+        """Whether the first ``count`` of these messages are what was handed out last, and will be again."""
+        if not self._known:
+            return False
+        latest = self._known[0].messages
+        return len(latest) >= count and latest[count - 1] is messages[count - 1]
+
 
 def _same_start(first: list[bytes], second: list[bytes]) -> int:
     count = 0

@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from ccr.errors import RequestError
 from ccr.protocol.anthropic import check_model_name, checked_text, refusal_of_body
+from ccr.protocol.history_memory import HISTORIES
 
 
 class CacheControl(TypedDict):
@@ -164,8 +165,11 @@ _CONTENT = msgspec.json.Decoder(str | list[dict[str, Any]] | None)
 
 
 def encode_chat_request(chat: ChatRequest) -> bytes:
-    """Return the bytes of a chat request; Raw leaves are copied verbatim."""
-    return _ENCODER.encode(chat)
+    """Return the bytes of a chat request; Raw leaves are copied verbatim, and so is what is remembered."""
+    messages: object = chat.get("messages")
+    if not isinstance(messages, list):  # a step may have made something else of the request
+        return _ENCODER.encode(chat)
+    return _ENCODER.encode({**chat, "messages": HISTORIES.written(messages)})
 
 
 def decode_chat_request(data: bytes) -> ChatRequest:
