@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import ccr
 from ccr.cli.logs import readable
 from ccr.cli.main import COMMANDS, cli, run
-from ccr.cli.status import counted, duration, identified
+from ccr.cli.status_report import counted, duration, identified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

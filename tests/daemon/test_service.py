@@ -133,7 +133,7 @@ def test_no_configuration(installation: Installation) -> None:
     installation.paths.config_file.unlink()
     failed = installation.run("start")
     assert failed.returncode == 2
-    assert "Make one" in failed.stderr
+    assert "`ccr setup` makes one" in failed.stderr
     assert "ccr demo" in failed.stderr
 
 

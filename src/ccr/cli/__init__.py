@@ -15,6 +15,16 @@ def main() -> None:
 
         print_line(sys.argv[2] if len(sys.argv) > 2 else None, os.environ)
         return
+    if sys.argv[1:] in (["status"], ["status", "--json"]):
+        # in prompts and scripts; what goes wrong is said by the ordinary way, which takes the same steps
+        import os
+        from contextlib import suppress
+
+        from ccr.cli.status_report import print_status
+        from ccr.errors import CcrError
+
+        with suppress(CcrError, OSError):
+            sys.exit(print_status(os.environ, as_json="--json" in sys.argv))
     from ccr.cli.main import run
 
     run()

@@ -7,7 +7,6 @@ like a token, never the value of a key that holds secrets.
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from ccr.errors import Problem
@@ -88,6 +87,8 @@ def quoted(value: Any) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that ``name`` is probably meant to be, in any capitals."""
+    from difflib import get_close_matches  # late: only a mistake needs it
+
     spelling = {each.lower(): each for each in known}
     found = get_close_matches(name.lower(), spelling, n=1, cutoff=0.6)
     return spelling[found[0]] if found else None

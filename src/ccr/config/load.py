@@ -54,7 +54,8 @@ CUSTOM_ROUTER_SUFFIXES = (".py", ".js", ".cjs", ".mjs")
 REMOTE_KEY_CHARACTERS = 24
 DAY_MS = 24 * 3600 * 1000
 MISSING = """\
-There is no configuration at {path}. Make one, for example:
+There is no configuration at {path}.
+`ccr setup` makes one for Databricks, `ccr import` one from another router's; or write it, for example:
 
   {{
     "Providers": [

@@ -7,7 +7,6 @@ names go into ``service.env`` beside it (systemd). Pure: texts and command lines
 from __future__ import annotations
 
 import os
-import plistlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -110,6 +109,8 @@ def _systemd(paths: Paths, environ: Mapping[str, str], command: tuple[str, ...])
 
 
 def _launchd(paths: Paths, environ: Mapping[str, str], command: tuple[str, ...], uid: int) -> Unit:
+    import plistlib  # late: every command imports this module, hardly any writes a launch agent
+
     path = Path(environ["HOME"]) / "Library" / "LaunchAgents" / f"{LABEL}.plist"
     values = {
         "Label": LABEL,
