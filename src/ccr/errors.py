@@ -62,10 +62,14 @@ class Problem:
 
 
 class ConfigError(CcrError):
-    """The configuration cannot be used; ``problems`` names every fault at once."""
+    """The configuration cannot be used; ``problems`` names every fault at once.
 
-    def __init__(self, *problems: Problem) -> None:
+    warnings: sentences on what is odd beside them; a misspelt key may explain a missing one.
+    """
+
+    def __init__(self, *problems: Problem, warnings: tuple[str, ...] = ()) -> None:
         self.problems = problems
+        self.warnings = warnings
         super().__init__("\n".join(str(problem) for problem in problems))
 
 

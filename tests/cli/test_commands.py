@@ -336,3 +336,13 @@ class TestLogs:
         done = CliRunner().invoke(cli, ["logs", "-f"])
         assert done.exit_code == 0
         assert done.output.split() == ["one", "two", "three", "four", "five", "six"]
+
+
+def test_problems_come_with_the_warnings_that_explain_them(installation: Installation) -> None:
+    installation.paths.config_file.write_text('{"Provders": [], "Router": {"default": "a,b"}}')
+    failed = installation.run("start")
+    assert failed.returncode == 1
+    assert "Providers: found nothing" in failed.stderr
+    assert "Provders" in failed.stderr.partition("ccr: ")[0]
+    checked = json.loads(installation.run("config", "check", "--json").stdout)
+    assert [sentence for sentence in checked["warnings"] if "Providers" in sentence]

@@ -65,7 +65,8 @@ def check(*, as_json: bool) -> None:
         if not as_json:
             raise
         problems = [asdict(problem) for problem in error.problems]
-        click.echo(json.dumps({"ok": False, "problems": problems, "warnings": [], "notes": []}, indent=2))
+        found = {"ok": False, "problems": problems, "warnings": error.warnings, "notes": []}
+        click.echo(json.dumps(found, indent=2))
         raise SystemExit(1) from error
     if as_json:
         values = {"ok": True, "problems": [], "warnings": warnings, "notes": loaded.notes}

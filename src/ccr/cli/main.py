@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 import ccr
-from ccr.errors import CcrError, StartError
+from ccr.errors import CcrError, ConfigError, StartError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,6 +113,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
     try:
         cli.main(args=None if arguments is None else list(arguments), prog_name="ccr")
     except CcrError as error:
+        for sentence in error.warnings if isinstance(error, ConfigError) else ():
+            click.echo(f"warning: {sentence}", err=True)
         click.echo(f"ccr: {error}", err=True)
         sys.exit(error.exit_code if isinstance(error, StartError) else 1)
     except OSError as error:

@@ -117,7 +117,7 @@ def config_from_bytes(
     _warn_of_repeated(written, "", findings)
     config = _config(Section(values, "", findings), environ, check_step)
     if findings.problems:
-        raise ConfigError(*findings.problems)
+        raise ConfigError(*findings.problems, warnings=tuple(findings.warnings))
     return config
 
 
