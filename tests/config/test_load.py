@@ -367,6 +367,7 @@ def test_a_long_value_is_quoted_in_part() -> None:
     ("values", "warning"),
     [
         ({**GOOD, "Prot": 1}, "Prot is not known and has no effect; did you mean PORT?"),
+        ({**GOOD, "Provders": []}, "Provders is not known and has no effect; did you mean Providers?"),
         ({**GOOD, "zzz": 1}, "zzz is not known and has no effect"),
         (
             with_provider(apiKey="x"),

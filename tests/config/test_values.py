@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccr.config.address import address_from, is_loopback
-from ccr.config.interpolate import Interpolation
+from ccr.config.interpolate import Interpolation, joined
 from ccr.config.load import config_from_bytes
 from ccr.config.model import Config, Secret
 from ccr.config.parse import values_from_bytes, without_comments
@@ -99,6 +99,36 @@ def test_any_text_can_be_written_with_doubled_dollars(text: str) -> None:
     interpolation = Interpolation({})
     assert interpolation.walk(text.replace("$", "$$")) == text
     assert interpolation.unset == {}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "canary+api/key-W1cY4nTz8sLd",
+        "dapi0123456789abcdef0123456789abcdef",
+        "sk-ant-abcdefghijklmnopqrst",
+        "Zx81kQwe",
+        "A" * 40,
+    ],
+)
+def test_a_secret_in_the_place_of_a_key_is_not_shown(key: str) -> None:
+    assert joined("Providers[0]", key) == f"Providers[0].({len(key)} characters)"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "Provders",
+        "ANTHROPIC_SMALL_FAST_MODEL",
+        "databricks-claude-3-7-sonnet",
+        "claude-3-5-sonnet-20241022",
+        "system.ai.claude-opus-4-8",
+        "qwen2.5-coder-32b-instruct",
+        "gpt4o",
+    ],
+)
+def test_the_names_of_keys_and_models_are_shown(key: str) -> None:
+    assert joined("", key) == key
 
 
 def test_the_shown_configuration_has_every_key_and_no_secret() -> None:

@@ -86,9 +86,11 @@ def quoted(value: Any) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that ``name`` is probably meant to be, in any capitals."""
+    """Return the known name that ``name`` is probably meant to be, in any capitals; the first of two such."""
     from difflib import get_close_matches  # late: only a mistake needs it
 
-    spelling = {each.lower(): each for each in known}
+    spelling: dict[str, str] = {}
+    for each in known:
+        spelling.setdefault(each.lower(), each)
     found = get_close_matches(name.lower(), spelling, n=1, cutoff=0.6)
     return spelling[found[0]] if found else None

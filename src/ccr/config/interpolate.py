@@ -9,9 +9,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ccr.protocol.redaction import redacted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# a run of letters and digits that alternate, as in a token, or a very long one; no key or model is named so
+LIKE_A_TOKEN = re.compile(
+    r"(?=[A-Za-z0-9]{8})(?:[0-9]*[A-Za-z]+[0-9]+[A-Za-z]|[A-Za-z]*[0-9]+[A-Za-z]+[0-9])|[A-Za-z0-9+_]{40}"
+)
 VARIABLE = re.compile(r"\$(?:(\$)|\{([^{}]*)\}|([A-Z_][A-Z0-9_]*))")
 
 
@@ -52,5 +58,9 @@ class Interpolation:
 
 
 def joined(path: str, key: str) -> str:
-    """Return the path of ``key`` below ``path`` (empty: the document itself)."""
-    return f"{path}.{key}" if path else key
+    """Return the path of ``key`` below ``path`` (empty: the document itself), fit to be shown.
+
+    A secret that was pasted where a key belongs is not repeated: paths stand in messages and logs.
+    """
+    shown = f"({len(key)} characters)" if LIKE_A_TOKEN.search(key) or redacted(key) != key else key
+    return f"{path}.{shown}" if path else shown

@@ -126,7 +126,7 @@ class Section:
 
         unsupported: the latter, each with the sentence that says why.
         """
-        known, unsupported = set(known), unsupported or {}
+        known, unsupported = dict.fromkeys(known), unsupported or {}
         for key, value in self.values.items():
             if key in unsupported:
                 if value:
