@@ -15,6 +15,9 @@ FORBIDDEN = re.compile(
     + re.escape(str(ROOT))
 )
 
+ALONE = re.compile(r"CliRunner\(\)\.invoke\((?!cli\b)")
+"""click keeps the help options of a command's first run; outside of ``ccr`` it has no ``-h``."""
+
 
 def locked(name: str) -> dict[str, str]:
     """Return name -> version of a lock file; every entry must carry hashes."""
@@ -59,6 +62,8 @@ def main() -> int:
         for number, line in enumerate(text.splitlines(), 1):
             if FORBIDDEN.search(line):
                 fail(f"{name}:{number}: an address or a path that does not belong here: {line.strip()[:100]}")
+            if name.startswith("tests/") and ALONE.search(line):
+                fail(f"{name}:{number}: a command is run alone, not as `ccr …`: invoke(cli, …)")
     for message in failures:
         print(message, file=sys.stderr)
     return 1 if failures else 0

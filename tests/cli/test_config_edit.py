@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from ccr.cli.config import config
+from ccr.cli.main import cli
 from ccr.errors import CcrError, ConfigError, StartError
 from ccr.setup.config_change import planned, read_written, write_planned
 
@@ -43,7 +43,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str, stdin: str = "") -> Result:
-    done = CliRunner().invoke(config, arguments, input=stdin)
+    done = CliRunner().invoke(cli, ["config", *arguments], input=stdin)
     if isinstance(done.exception, CcrError):
         raise done.exception
     return done

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
-from ccr.cli.doctor import doctor, port_finding
+from ccr.cli.doctor import port_finding
+from ccr.cli.main import cli
 from ccr.config.load import load_config
 from ccr.config.model import Config, Provider, Secret, SignIn
 from ccr.config.paths import Paths
@@ -90,7 +91,7 @@ def configure(home: Path, url: str, *names: str, key: str, **more: Any) -> None:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(doctor, arguments, catch_exceptions=False)
+    return CliRunner().invoke(cli, ["doctor", *arguments], catch_exceptions=False)
 
 
 def checks_of(result: Result) -> dict[str, dict[str, str]]:

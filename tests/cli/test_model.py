@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from ccr.cli.model import model
+from ccr.cli.main import cli
 from ccr.config.paths import Paths
 from ccr.errors import CcrError, ConfigError, StartError
 from ccr.upstream.discovered import write_discovered
@@ -53,7 +53,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str, stdin: str = "") -> Result:
-    done = CliRunner().invoke(model, arguments, input=stdin)
+    done = CliRunner().invoke(cli, ["model", *arguments], input=stdin)
     if isinstance(done.exception, CcrError):
         raise done.exception
     return done

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
-from ccr.cli.models import models
+from ccr.cli.main import cli
 from ccr.errors import StartError
 from ccr.sandbox import WorkspaceThread
 from tests.setup.workspaces import FOUNDATION_MODELS, ApiWorkspace, foundation_model
@@ -53,7 +53,7 @@ def configure(home: Path, url: str, *names: str, key: str = "sandbox-token-not-a
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(models, arguments, catch_exceptions=False)
+    return CliRunner().invoke(cli, ["models", *arguments], catch_exceptions=False)
 
 
 def line_of(output: str, name: str) -> str:

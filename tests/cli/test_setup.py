@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ccr.cli import setup_writing
-from ccr.cli.setup import setup
+from ccr.cli.main import cli
 from ccr.config.load import load_config
 from ccr.config.paths import Paths
 from ccr.daemon import identity
@@ -60,7 +60,7 @@ def document(home: Path) -> Any:
 
 
 def run(*arguments: str, answers: str = "") -> Result:
-    return CliRunner().invoke(setup, arguments, input=answers, catch_exceptions=False)
+    return CliRunner().invoke(cli, ["setup", *arguments], input=answers, catch_exceptions=False)
 
 
 def refuse(workspace: ApiWorkspace, model: str, status: int = 403) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from ccr.cli.statusline import statusline
+from ccr.cli.main import cli
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,13 +41,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_lines(arguments: list[str], stdin: str, line: str) -> None:
-    done = CliRunner().invoke(statusline, arguments, input=stdin)
+    done = CliRunner().invoke(cli, ["statusline", *arguments], input=stdin)
     assert (done.exit_code, done.stdout) == (0, f"{line}\n")
 
 
 def test_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CCR_HOME")
     monkeypatch.delenv("HOME")
-    done = CliRunner().invoke(statusline, input=TOLD)
+    done = CliRunner().invoke(cli, ["statusline"], input=TOLD)
     assert (done.exit_code, done.stdout) == (0, "\n")
     assert "HOME" in done.stderr
