@@ -140,6 +140,8 @@ class Demo:
     def _check_conversation(self, conversation: Conversation, workspace: WorkspaceThread, work: Path) -> None:
         """Hold what the client understood and what the workspace saw against the script."""
         self.step = "conversation"
+        # the client has its answer a moment before the workspace has written down that it gave one
+        workspace.until(lambda: all(record.ended_at is not None for record in workspace.conversation))
         wanted = SCRIPT.turns[-1].text
         file = work / "demo.txt"
         if conversation.result != wanted:
