@@ -40,7 +40,7 @@ def test_version(argument: str) -> None:
     assert CliRunner().invoke(cli, [argument]).output == f"ccr {ccr.__version__}\n"
 
 
-@pytest.mark.parametrize("argument", ["-h", "--help"])
+@pytest.mark.parametrize("argument", ["-h", "--help", "help"])
 def test_help_names_every_command(argument: str) -> None:
     output = CliRunner().invoke(cli, [argument]).output
     assert all(f"  {name} " in output for name in COMMANDS)
@@ -182,6 +182,13 @@ class TestConfig:
             "allowed": "a whole number from 0 to 65535",
         }
 
+    def test_check_without_a_file(self, installation: Installation) -> None:
+        installation.paths.config_file.unlink()
+        done = installation.run("config", "check", "--json")
+        assert done.returncode == 2
+        assert json.loads(done.stdout)["ok"] is False
+        assert "no file" in str(json.loads(done.stdout)["problems"])
+
 
 class TestStatus:
     def test_for_people(self, installation: Installation) -> None:
@@ -278,7 +285,8 @@ class TestLogs:
             {"time": "2026-01-02T03:04:05.678+00:00", "level": "info", "message": f"m{n}"} for n in range(9)
         ]
         installation.paths.log_file.write_text("".join(json.dumps(record) + "\n" for record in records))
-        assert installation.run("logs", "-n", "2").stdout == "03:04:05.678 info  m7\n03:04:05.678 info  m8\n"
+        shown = installation.run("logs", "-n", "2", TZ="UTC-1").stdout
+        assert shown == "01-02 04:04:05.678 info  m7\n01-02 04:04:05.678 info  m8\n"
         (line,) = installation.run("logs", "-n", "1", "--json").stdout.splitlines()
         assert json.loads(line) == records[-1]
         assert installation.run("logs", "-n", "0").stdout == ""
@@ -287,8 +295,8 @@ class TestLogs:
         ("line", "text"),
         [
             (
-                '{"time":"2026-01-02T03:04:05.678+00:00","level":"warn","message":"a\\nb","x":1,"y":"z\\u001b[2J"}',
-                "03:04:05.678 warn  a?b  x=1  y=z?[2J",
+                '{"time":"yesterday","level":"warn","message":"a\\nb","x":1,"y":"z\\u001b[2J"}',
+                "yesterday warn  a?b  x=1  y=z?[2J",
             ),
             ('{"message":"m","traceback":"one\\n  two"}', "       m\n    one\n      two"),
             ("no json \x07", "no json ?"),

@@ -13,7 +13,7 @@ from ccr.cli.config_edit import get_value, set_value, unset_value
 from ccr.cli.warnings import show_warnings
 from ccr.config.load import load_config
 from ccr.config.paths import Paths
-from ccr.errors import ConfigError
+from ccr.errors import ConfigError, Problem, StartError
 
 if TYPE_CHECKING:
     from ccr.config.model import Config
@@ -61,12 +61,15 @@ def check(*, as_json: bool) -> None:
         loaded = _load(paths)
         identities_of(loaded, os.environ)
         warnings = (*loaded.warnings, *_warnings_of_own_files(paths, loaded))
+    except StartError as error:
+        if not as_json:
+            raise
+        _print_problems(Problem(str(paths.config_file), "", "no file", "a file; `ccr setup` makes one"))
+        raise SystemExit(error.exit_code) from error
     except ConfigError as error:
         if not as_json:
             raise
-        problems = [asdict(problem) for problem in error.problems]
-        found = {"ok": False, "problems": problems, "warnings": error.warnings, "notes": []}
-        click.echo(json.dumps(found, indent=2))
+        _print_problems(*error.problems, warnings=error.warnings)
         raise SystemExit(1) from error
     if as_json:
         values = {"ok": True, "problems": [], "warnings": warnings, "notes": loaded.notes}
@@ -76,6 +79,11 @@ def check(*, as_json: bool) -> None:
     models = sum(len(provider.models) for provider in loaded.providers)
     counts = f"providers: {len(loaded.providers)}, models: {models}, default: {loaded.router.default}"
     click.echo(f"{paths.config_file} is good ({counts})")
+
+
+def _print_problems(*problems: Problem, warnings: tuple[str, ...] = ()) -> None:
+    found = [asdict(problem) for problem in problems]
+    click.echo(json.dumps({"ok": False, "problems": found, "warnings": warnings, "notes": []}, indent=2))
 
 
 def _warnings_of_own_files(paths: Paths, loaded: Config) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import time
@@ -100,13 +101,22 @@ def readable(line: str) -> str:
         record = None
     if not isinstance(record, dict):
         return _printable(line)
-    time_of_day = str(record.get("time", ""))[11:23]
     fields = "  ".join(f"{name}={_plain(value)}" for name, value in record.items() if name not in PLAIN)
-    text = f"{time_of_day} {record.get('level', ''):5} {_plain(record.get('message', ''))}"
+    when = _local_time(str(record.get("time", "")))
+    text = f"{when} {record.get('level', ''):5} {_plain(record.get('message', ''))}"
     text = _printable(f"{text}  {fields}" if fields else text)
     for traced in str(record.get("traceback", "")).splitlines():
         text += "\n    " + _printable(traced)
     return text
+
+
+def _local_time(written: str) -> str:
+    """Return the time of a record on this machine's clock, without the year; the log has UTC."""
+    try:
+        time_of_record = dt.datetime.fromisoformat(written).astimezone()
+    except (ValueError, OverflowError):
+        return written
+    return f"{time_of_record:%m-%d %H:%M:%S}.{time_of_record.microsecond // 1000:03}"
 
 
 def _plain(value: Any) -> str:

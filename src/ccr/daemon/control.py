@@ -77,7 +77,10 @@ def start(
 
 def _unhealthy(found: Found, paths: Paths, wait_s: float) -> str:
     if found.state is not None:
-        return f"Process {found.state.pid} serves but does not answer; `ccr stop --now` ends it."
+        return (
+            f"Process {found.state.pid} does not answer: it finishes requests after a stop, or hangs. "
+            "Try again in a moment, or end it with `ccr stop --now`."
+        )
     return f"ccr did not become healthy within {wait_s:g} s; see {paths.start_log}."
 
 
