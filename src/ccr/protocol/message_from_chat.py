@@ -5,7 +5,7 @@ The blocks are made by the same code as a stream's (stream_blocks.py); here they
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -17,6 +17,9 @@ from ccr.protocol.response_rules import ResponseRule
 from ccr.protocol.stop_reasons import is_known_finish_reason, stop_reason_from_finish_reason
 from ccr.protocol.stream_blocks import Blocks
 from ccr.protocol.usage import Usage, merged, usage_from_chat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 UNPARSED: Final = "__unparsedToolInput"
 """Key of the input that stands for arguments which are no JSON object: the client's own word for them."""
@@ -63,13 +66,14 @@ def message_from_chat(
     tool_ids: frozenset[str] = frozenset(),
     json_tool: str | None = None,
     provider: str = "upstream",
+    masked: Callable[[str], str] = str,
 ) -> Message:
     """Return the message that a chat completion (``data``: the body of a 200) stands for.
 
     Arguments as for MessageStream. Raises UpstreamError when the body is an error, a web page, no
     completion, or a completion without a finish_reason (a stop reason is never invented).
     """
-    completion = _completion_of(data, provider=provider, model=model)
+    completion = _completion_of(data, provider=provider, model=model, masked=masked)
     writer = ContentWriter()
     blocks = Blocks(writer, message_id=message_id, tool_ids=tool_ids, json_tool=json_tool, thinking=False)
     if completion.is_repaired:
@@ -168,13 +172,13 @@ def _with_indices(message: Delta, first: int) -> Delta:
     return msgspec.structs.replace(message, tool_calls=numbered)
 
 
-def _completion_of(data: bytes, *, provider: str, model: str) -> Completion:
+def _completion_of(data: bytes, *, provider: str, model: str, masked: Callable[[str], str]) -> Completion:
     try:
         completion = decode_completion(data)
     except ProtocolError as error:
         if data.lstrip()[:1] in (b"{", b"["):
             raise UpstreamError(502, f"{provider}, {model}: {error}") from error
-        raise upstream_error(200, data, {}, provider=provider, model=model) from error
+        raise upstream_error(200, data, {}, provider=provider, model=model, masked=masked) from error
     if completion.is_error:
-        raise error_in_answer(data, provider=provider, model=model)
+        raise error_in_answer(data, provider=provider, model=model, masked=masked)
     return completion
