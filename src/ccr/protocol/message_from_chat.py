@@ -16,13 +16,11 @@ from ccr.protocol.errors_from_upstream import error_in_answer, upstream_error
 from ccr.protocol.response_rules import ResponseRule
 from ccr.protocol.stop_reasons import is_known_finish_reason, stop_reason_from_finish_reason
 from ccr.protocol.stream_blocks import Blocks
+from ccr.protocol.tool_calls import unparsed_input
 from ccr.protocol.usage import Usage, merged, usage_from_chat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-UNPARSED: Final = "__unparsedToolInput"
-"""Key of the input that stands for arguments which are no JSON object: the client's own word for them."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -150,16 +148,10 @@ class ContentWriter:
 
 
 def _input_of(arguments: str) -> Any:
-    """Return a tool's input for its arguments: verbatim, so that numbers and the order of keys stay exact.
-
-    Arguments that are no JSON object cannot be embedded. They become what the client itself makes of them
-    in a stream, so that the model is told of its mistake by a failing tool and can repeat the call; nothing
-    is guessed.
-    """
+    """Return a tool's input for its arguments: verbatim, so that numbers and the order of keys stay exact."""
     if is_json_object(arguments):
         return msgspec.Raw(arguments.strip().encode())
-    length = len(arguments.encode("utf-16-le", "surrogatepass")) // 2  # as JavaScript counts
-    return {UNPARSED: {"raw": arguments, "len": length}}
+    return unparsed_input(arguments)
 
 
 def _with_indices(message: Delta, first: int) -> Delta:
