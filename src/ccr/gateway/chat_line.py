@@ -154,6 +154,7 @@ class ChatLine:
         self._call_extras.put(_name(route), stream.call_extras)
         if stream.error is not None:
             raise stream.error
+        self._learning.learn(route, self._learning.sample(request, route), stream.usage)
         reply = Reply(200, out, {"content-type": EVENT_STREAM, "cache-control": "no-cache"})
         self._end(record, reply)
         return reply
