@@ -36,12 +36,12 @@ async def post(service: Service, **changes: Any) -> Answered:
 
 async def test_a_completion_is_relayed() -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
-        answered = await post(service, model=f"databricks,{MODEL}", parallel_tool_calls=True, seed=2**70)
+        answered = await post(service, model=f"databricks,{MODEL}", parallel_tool_calls=True, mine=2**70)
         assert (answered.status, answered.body.decode()) == (200, completion())
         assert answered.headers["x-request-id"] == answered.headers["request-id"]
         sent = json.loads(raw.got[0].body)
         assert sent["model"] == MODEL
-        assert sent["seed"] == 2**70
+        assert sent["mine"] == 2**70
         assert "parallel_tool_calls" not in sent
         record = service.records[0]
         assert (record["route"], record["outcome"], record["input_tokens"]) == ("chat_completions", "ok", 12)
