@@ -16,6 +16,7 @@ from ccr.errors import ConfigError, UpstreamError
 from ccr.upstream.breaker import MAX_FAILURES, OPEN_S
 from ccr.upstream.trying import Pace
 from tests.faults.network import config_at
+from tests.gateway.native_service import native_config
 from tests.gateway.test_messages import events, post, text_of
 from tests.server.raw_client import raw_client, request
 from tests.server.service import MODEL, UPSTREAM_KEY, config_for, message_body, running
@@ -93,7 +94,8 @@ async def test_a_limit(given: str | None, passed_on: str | None, sent: int) -> N
         assert len(raw.got) == sent
 
 
-KEYS = json.dumps({"message": f"a {UPSTREAM_KEY}" * 200})
+LONG = f"a {UPSTREAM_KEY}" * 200
+"""A message that is cut in the middle of a key."""
 PAGE = (
     "<html><head><title>Bad gateway</title></head><body>"
     + f"Authorization: Bearer {UPSTREAM_KEY}" * 200
@@ -103,9 +105,7 @@ PAGE = (
 
 @pytest.mark.parametrize("target", ROUTES)
 @pytest.mark.parametrize("code", [500, 502, 503, 504, 529])
-@pytest.mark.parametrize(
-    "body", [json.dumps({"message": f"a {UPSTREAM_KEY}" * 200}), PAGE, "x" * 100_000, "\xff"]
-)
+@pytest.mark.parametrize("body", [json.dumps({"message": LONG}), PAGE, "x" * 100_000, "\xff"])
 @pytest.mark.fault("S72", outcome="two more tries, then the same class of error, cut and without secrets")
 async def test_trouble(code: int, body: str, target: str) -> None:
     async with raw_upstream(status(code, body)) as raw, running(config_at(raw.url)) as service:
@@ -117,6 +117,36 @@ async def test_trouble(code: int, body: str, target: str) -> None:
         assert "databricks" in message_of(answered)
         assert "x-should-retry" not in answered.headers
         assert len(raw.got) == 3
+
+
+@pytest.mark.parametrize("target", ROUTES)
+@pytest.mark.parametrize("is_native", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("body", [{"error": {"type": "api_error", "message": LONG}}, {"message": LONG}, LONG])
+@pytest.mark.fault("S72", outcome="two more tries, then the same class of error, cut and without secrets")
+async def test_an_error_in_place_of_an_answer(
+    body: object, stream: bool, is_native: bool, target: str
+) -> None:
+    said = body if isinstance(body, str) else json.dumps(body)
+
+    async def play(exchange: Exchange) -> None:
+        if not stream:
+            await exchange.answer(said)
+            return
+        await exchange.stream_head()
+        await exchange.chunk(f"event: error\ndata: {said[:1000]}")
+        await asyncio.sleep(0.01)
+        await exchange.chunk(f"{said[1000:]}\n\n")
+        await exchange.end()
+
+    async with raw_upstream(play) as raw:
+        config = native_config(raw.url) if is_native else config_for(raw.url)
+        async with running(config) as service:
+            answered = await post(service, target=target, stream=stream)
+            assert b"rror" in answered.body
+            assert UPSTREAM_KEY[:10] not in answered.body.decode(), "nor half of it, where the message is cut"
+            await service.idle()
+            assert UPSTREAM_KEY[:10] not in str(service.records)
 
 
 @pytest.mark.parametrize("target", ROUTES)

@@ -399,7 +399,9 @@ async def test_the_other_form() -> None:
 
     answered, _ = await streamed(whole)
     assert text_of(events(answered)) == "a"
-    async with raw_upstream(saying(GOOD)) as raw, running(config_for(raw.url)) as service:
-        refused = await post(service)
-        assert refused.status == 502
-        assert "stream" in refused.json["error"]["message"]
+    for target in ("/v1/messages", "/v1/chat/completions"):
+        async with raw_upstream(saying(GOOD)) as raw, running(config_for(raw.url)) as service:
+            refused = await post(service, target=target)
+            assert refused.status == 502
+            assert refused.headers["x-should-retry"] == "false"
+            assert "a stream although none was asked for" in refused.json["error"]["message"]

@@ -36,12 +36,12 @@ async def post(service: Service, **changes: Any) -> Answered:
 
 async def test_a_completion_is_relayed() -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
-        answered = await post(service, model=f"databricks,{MODEL}", parallel_tool_calls=True, seed=2**70)
+        answered = await post(service, model=f"databricks,{MODEL}", parallel_tool_calls=True, mine=2**70)
         assert (answered.status, answered.body.decode()) == (200, completion())
         assert answered.headers["x-request-id"] == answered.headers["request-id"]
         sent = json.loads(raw.got[0].body)
         assert sent["model"] == MODEL
-        assert sent["seed"] == 2**70
+        assert sent["mine"] == 2**70
         assert "parallel_tool_calls" not in sent
         record = service.records[0]
         assert (record["route"], record["outcome"], record["input_tokens"]) == ("chat_completions", "ok", 12)
@@ -187,9 +187,57 @@ async def test_an_error_in_a_stream_has_openais_shape(said: str, at: int | None)
     async with raw_upstream(play) as raw, running(config_for(raw.url)) as service:
         answered = await post(service, stream=True)
         start, _, end = answered.body.decode().rpartition("data: ")
-        assert start.startswith(before)
+        assert start == before, "nothing of the upstream's error went out before it was known for one"
         assert "gone" in json.loads(end)["error"]["message"]
         assert service.records[0]["outcome"] == "error"
+
+
+async def test_comments_and_events_before_an_error_are_relayed() -> None:
+    before = ": on it\r\n\r\n" + text_chunk("hel") + ": still\n\n" + text_chunk("lo")
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        await exchange.chunk(before + 'event: error\ndata: {"error":\ndata: {"message": "gone"}}\n\n' + DONE)
+        await exchange.end()
+
+    async with raw_upstream(play) as raw, running(config_for(raw.url)) as service:
+        answered = await post(service, stream=True)
+        start, _, end = answered.body.decode().rpartition("data: ")
+        assert start == before
+        assert "gone" in json.loads(end)["error"]["message"]
+
+
+async def test_what_is_left_at_the_end_is_relayed() -> None:
+    sent = text_chunk("hel") + FINISH + "data: [DONE]"
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        await exchange.chunk(sent[:-3])
+        await exchange.chunk(sent[-3:])
+        await exchange.end()
+
+    async with raw_upstream(play) as raw, running(config_for(raw.url)) as service:
+        assert (await post(service, stream=True)).body.decode() == sent
+        assert service.records[0]["outcome"] == "ok"
+
+
+async def test_a_completion_in_place_of_a_stream_becomes_one() -> None:
+    async def play(exchange: Exchange) -> None:
+        await exchange.answer(completion("hello"))
+
+    async with raw_upstream(play) as raw, running(config_for(raw.url)) as service:
+        answered = await post(service, stream=True)
+        assert answered.headers["content-type"] == "text/event-stream; charset=utf-8"
+        first, done, rest = answered.body.decode().split("\n\n")
+        chunk, whole = json.loads(first.removeprefix("data: ")), json.loads(completion("hello"))
+        assert chunk["object"] == "chat.completion.chunk"
+        assert chunk["usage"] == whole["usage"]
+        [choice] = chunk["choices"]
+        assert choice["delta"] == whole["choices"][0]["message"]
+        assert choice["finish_reason"] == "stop"
+        assert (done, rest) == ("data: [DONE]", "")
+        record = service.records[0]
+        assert (record["outcome"], record["input_tokens"]) == ("ok", 12)
 
 
 async def test_a_cut_after_the_end_is_no_loss() -> None:

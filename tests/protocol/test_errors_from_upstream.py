@@ -373,3 +373,18 @@ def test_other_limits_are_no_overflow(status: int, message: str) -> None:
     error = mapped(status, {"message": message})
     assert error.status == status
     assert message in error.message
+
+
+@pytest.mark.parametrize("key", ["the key of somebody", "dapi0123456789abcdef"])
+def test_keys_are_taken_out_before_the_message_is_cut(key: str) -> None:
+    said = json.dumps({"message": f"{key} " * 500}).encode()
+
+    def masked(text: str) -> str:
+        return text.replace("the key of somebody", "***")
+
+    for error in (
+        mapped(500, said, masked=masked),
+        error_in_answer(said, provider="databricks", model="claude-x", masked=masked),
+    ):
+        assert key[:7] not in error.message
+        assert error.message.count("***") == 500

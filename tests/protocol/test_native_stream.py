@@ -271,6 +271,15 @@ def test_an_error_of_the_upstream_ends_the_stream(event: bytes, status: int, rel
     assert tap.is_finished
 
 
+def test_an_error_of_the_upstream_is_relayed_without_keys() -> None:
+    tap = NativeTap(model="asked", masked=lambda text: text.replace("the-key", "***"))
+    said = 'with the-key and Bearer abcdefgh01\\"'
+    event = b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"%b"}}\n\n'
+    assert tap.feed(event % said.encode()) == event % b'with *** and Bearer ***\\"'
+    assert tap.error is not None
+    assert "the-key" not in tap.error.message
+
+
 def test_an_endless_event_is_an_error() -> None:
     tap = NativeTap(model="asked")
     out = b""

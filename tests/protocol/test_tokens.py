@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from ccr.protocol.anthropic import MessagesRequest, decode_messages_request
-from ccr.protocol.tokens import IMAGE_TOKENS, MAX_FACTOR, MIN_FACTOR, TokenEstimator, count_request_tokens
+from ccr.protocol.media_tokens import IMAGE_TOKENS
+from ccr.protocol.tokens import MAX_FACTOR, MIN_FACTOR, TokenEstimator, count_request_tokens
 from ccr.protocol.usage import Usage
 
 ENGLISH = "The quick brown fox jumps over the lazy dog. " * 100  # 1,000 tokens of a usual tokenizer
@@ -31,6 +32,7 @@ BLOCKS: dict[str, tuple[dict[str, Any], int, int]] = {
     "Chinese": ({"type": "text", "text": "世界" * 500}, 700, 1300),
     "no text": ({"type": "text", "text": ""}, 0, 5),
     "thinking": ({"type": "thinking", "thinking": ENGLISH, "signature": "x" * 9999}, 1000, 1400),
+    "thinking that is not shown": ({"type": "thinking", "thinking": "", "signature": "A" * 6000}, 900, 1100),
     "redacted": ({"type": "redacted_thinking", "data": "A" * 6000}, 900, 1100),
     "tool_use": ({"type": "tool_use", "id": "a", "name": "Read", "input": {"a": "x" * 3000}}, 900, 1100),
     "tool_result": ({"type": "tool_result", "tool_use_id": "a", "content": ENGLISH}, 1000, 1400),
@@ -49,6 +51,8 @@ BLOCKS: dict[str, tuple[dict[str, Any], int, int]] = {
         IMAGE_TOKENS,
         IMAGE_TOKENS + 10,
     ),
+    "image by its address": ({"type": "image", "source": {"type": "url", "url": "https://x/"}}, 1600, 1610),
+    "document by its address": ({"type": "document", "source": {"type": "url", "url": "https://x/"}}, 0, 10),
     "PDF": (
         {
             "type": "document",

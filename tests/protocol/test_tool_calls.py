@@ -206,6 +206,36 @@ def test_arguments_that_are_cut_by_the_token_limit_are_not_called_invalid() -> N
     assert message_of(*deltas)[1] == ("arguments_invalid",)
 
 
+@pytest.mark.parametrize(
+    ("fragments", "raw"),
+    [
+        (['["a"', ',"b"]'], '["a","b"]'),
+        (["{}", "[1]"], "[1]"),
+        ([" ", ' "text', '"'], ' "text"'),
+        (["no", "pe"], "nope"),
+    ],
+)
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.fault("T89", outcome="one well-formed `tool_use` block each")
+def test_arguments_that_are_no_object_become_what_the_client_makes_of_bad_ones(
+    fragments: list[str], raw: str, waits: bool
+) -> None:
+    before = [call(0, '{"x":', id="a", name="A")] if waits else []
+    after = [call(0, "1}")] if waits else []
+    deltas = [call(1, fragment, id="b", name="B") for fragment in fragments]
+    blocks, rules = message_of(*before, *deltas, *after)
+    assert blocks[-1] == tool("b", "B", __unparsedToolInput={"raw": raw, "len": len(raw)})
+    assert rules[-1] == "arguments_invalid"
+
+
+def test_an_answer_in_json_need_not_be_an_object() -> None:
+    stream = MessageStream(message_id="msg_1", model="m", json_tool="answer")
+    data = stream.feed(chunk(call(0, "[1", id="a", name="answer")))
+    assert [event["delta"]["text"] for event in events_of(data) if "delta" in event] == ["[1"]
+    data = stream.feed(chunk(call(0, ",2]")) + chunk({}, "tool_calls") + DONE)
+    assert [event["delta"].get("text") for event in events_of(data) if "delta" in event] == [",2]", None]
+
+
 def test_ids_are_unique_in_the_conversation() -> None:
     ids = ToolIds("msg_9", frozenset({"toolu_9_1", "call_1"}))
     assert [ids.unique(given) for given in ("call_2", "call_1", "call_2", None, "", "call_1/é")] == [

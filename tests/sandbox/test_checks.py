@@ -46,6 +46,7 @@ TAKEN: dict[str, tuple[Body, str]] = {
     "no limit": ({"messages": PLAIN["messages"]}, OLD),
     "model in the body": (chat_body(model=OLD, n=1), OLD),
     "sampling": (chat_body(temperature=0.5, top_p=0.9, top_k=40, stop="END"), OLD),
+    "sampling beside thinking": (LOOP | {"temperature": 1, "top_p": 0.95}, OLD),
     "assistant without content": (
         changed(LOOP, "messages.2.content") | {"thinking": {"type": "disabled"}},
         OLD,
@@ -165,6 +166,7 @@ REFUSED: list[tuple[Body, str]] = [
     ),
     (LOOP | {"temperature": 0.5}, "`temperature` may only be set to 1"),
     (LOOP | {"top_k": 5}, "`top_k` must be unset"),
+    (LOOP | {"top_p": 0.9}, "`top_p` must be greater than or equal to 0.95"),
     (chat_body(output_config={"effort": "high"}), f"output_config: {EXTRA}"),
     (
         changed(changed(LOOP, "messages.2.content.0"), "messages.2.content.0"),

@@ -73,6 +73,22 @@ REQUESTS: list[tuple[str, Any, dict[str, Any], dict[str, Any], set[str]]] = [
     ("databricks-custom", {}, {"parallel_tool_calls": True}, {}, {"parallel_tool_calls_removed"}),
     ("databricks-custom", {}, {"stream_options": {}}, {"model": "claude"}, {"stream_options_removed"}),
     ("databricks-custom", {}, {"stream_options": {}}, {"model": "llama"}, set()),
+    ("databricks-custom", {}, {"seed": 1}, {"model": "claude"}, {"foreign_fields_removed"}),
+    ("databricks-custom", {}, {"seed": 1}, {"model": "llama"}, set()),
+    (
+        "databricks-custom",
+        {},
+        {"messages": [{"role": "developer", "content": "x"}, USER]},
+        {"model": "claude"},
+        {"system_message_folded"},
+    ),
+    (
+        "databricks-custom",
+        {},
+        {"messages": [USER, {"role": "assistant", "content": None}]},
+        {"model": "claude"},
+        {"empty_messages_mended"},
+    ),
     (
         "databricks-custom",
         {},

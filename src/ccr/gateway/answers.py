@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from ccr.errors import UpstreamError
 from ccr.gateway.changed_answers import release
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ async def whole_body(answer: Incoming, record: Record, *, idle_s: float) -> byte
         answer.close()
     record.upstream_bytes = len(data)
     return data
+
+
+def stream_not_asked_for(record: Record) -> UpstreamError:
+    """Return the error for a stream in place of a whole answer."""
+    text = f"{record.provider} answered with a stream although none was asked for"
+    return UpstreamError(502, text, should_retry=False)
 
 
 def note_stream(record: Record, stream: Stream) -> None:

@@ -23,7 +23,6 @@ from ccr.transformers.steps import naming
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
-    from ccr.config.model import Secret
     from ccr.gateway.record import Record
     from ccr.protocol.openai import ChatRequest
     from ccr.transformers.base import Context
@@ -55,7 +54,6 @@ class ChangedAnswer:
 
     def __init__(self, inner: Incoming) -> None:
         self.inner = inner
-        self.key: Secret | None = inner.key
         self.status: int = inner.status
         self.headers: Mapping[str, str] = inner.headers
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ccr.errors import UpstreamError
-from ccr.gateway.answers import JSON_TYPE, STREAM_TYPE, StreamEnds, note_stream, whole_body
+from ccr.gateway.answers import (
+    JSON_TYPE,
+    STREAM_TYPE,
+    StreamEnds,
+    note_stream,
+    stream_not_asked_for,
+    whole_body,
+)
 from ccr.gateway.message_reply import MessageReply
 from ccr.gateway.recovery import recovery_for
 from ccr.gateway.replies import EVENT_STREAM, Reply
@@ -48,6 +54,7 @@ class ChatLine:
         clock: Callable[[], float],
     ) -> None:
         self._sending = sending
+        self._upstream = upstream
         self._recorder = recorder
         self._learning = learning
         self._call_extras = call_extras
@@ -69,15 +76,12 @@ class ChatLine:
         answer = await self._sending.send(route, chat, record, request, body)
         if request.stream and answer.content_type != JSON_TYPE:
             return self._message_stream(answer, chat, request, conversion, route, record, body)
+        if not request.stream and answer.content_type == STREAM_TYPE:
+            answer.close()
+            raise stream_not_asked_for(record)
         data = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)
         if request.stream:
             return self._burst(data, request, conversion, route, record)
-        if answer.content_type == STREAM_TYPE:
-            raise UpstreamError(
-                502,
-                f"{record.provider} answered with a stream although none was asked for",
-                should_retry=False,
-            )
         message = message_from_chat(
             data,
             message_id=self._message_id(),
@@ -85,6 +89,7 @@ class ChatLine:
             tool_ids=conversion.tool_ids,
             json_tool=conversion.json_tool,
             provider=route.provider.name,
+            masked=self._upstream.sent.masked,
         )
         self._call_extras.put(_name(route), message.call_extras)
         reply = Reply(200, message.encode())
@@ -134,7 +139,14 @@ class ChatLine:
     ) -> Reply:
         """Return all events of a completion that came where a stream was asked for."""
         if not data.lstrip().startswith(b"{"):
-            raise upstream_error(200, data, {}, provider=route.provider.name, model=route.model)
+            raise upstream_error(
+                200,
+                data,
+                {},
+                provider=route.provider.name,
+                model=route.model,
+                masked=self._upstream.sent.masked,
+            )
         stream = self._stream(request, conversion, route)
         lines = data.replace(b"\r", b" ").replace(b"\n", b"\ndata: ")
         out = stream.feed(b"data: " + lines + b"\n\n") + stream.close()
@@ -142,6 +154,7 @@ class ChatLine:
         self._call_extras.put(_name(route), stream.call_extras)
         if stream.error is not None:
             raise stream.error
+        self._learning.learn(route, self._learning.sample(request, route), stream.usage)
         reply = Reply(200, out, {"content-type": EVENT_STREAM, "cache-control": "no-cache"})
         self._end(record, reply)
         return reply
@@ -154,6 +167,7 @@ class ChatLine:
             json_tool=conversion.json_tool,
             thinking="thinking" in conversion.chat,
             provider=route.provider.name,
+            masked=self._upstream.sent.masked,
         )
 
     def _patience_with(self, route: Route) -> Patience:

@@ -1,4 +1,4 @@
-"""A streamed chat completion: the upstream's bytes, untouched, tapped for token counts and errors."""
+"""A streamed chat completion: the upstream's events, untouched, tapped for token counts and errors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ccr.errors import ApiError, ProtocolError, UpstreamError
 from ccr.gateway.replies import EVENT_STREAM
 from ccr.protocol.completion import decode_chunk
 from ccr.protocol.errors_from_upstream import error_in_answer
+from ccr.protocol.native_framing import Framer, frames
 from ccr.protocol.sse import DONE, Decoder
 from ccr.protocol.usage import ChatUsage, merged
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.patience import Patience
+    from ccr.protocol.sse import Event
 
 
 class ChatReply:
@@ -23,7 +25,9 @@ class ChatReply:
 
     on_end: called by ``close`` with this reply. A stream that ends without ``[DONE]`` is relayed as it is:
     the client sees what it would see without ccr between. An error event is not: OpenAI's clients take one in
-    another shape than theirs for a chunk, so that it is raised instead.
+    another shape than theirs for a chunk, so that it is raised instead. Events are relayed once they are
+    whole, so that nothing of an error has gone out before it is known for one. masked: takes keys that were
+    sent out of an error.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class ChatReply:
         *,
         provider: str,
         model: str,
+        masked: Callable[[str], str],
         patience: Patience,
         on_end: Callable[[ChatReply], None],
     ) -> None:
@@ -44,9 +49,11 @@ class ChatReply:
         self.event_count = 0
         self._provider = provider
         self._model = model
+        self._masked = masked
         self._patience = patience
         self._on_end = on_end
-        self._tap: Decoder | None = Decoder()
+        self._framer = Framer()
+        self._decoder: Decoder | None = Decoder()
         self._reported: UpstreamError | None = None
 
     async def next(self) -> bytes:
@@ -68,31 +75,59 @@ class ChatReply:
                 return b""
             raise self.error
         self.received_bytes += len(data)
-        relayed = self._read(data)
+        relayed = self._relayed(data)
         self.is_finished = self.is_finished or not data
         return relayed if relayed or not data else await self.next()
 
-    def _read(self, data: bytes) -> bytes:
-        """Return what is relayed of ``data``: all of it, or what stands before an error."""
-        if self._tap is None:
+    def _relayed(self, data: bytes) -> bytes:
+        """Return what one read lets out: whole events, up to an error; at the end all that is left."""
+        if self._decoder is None:
             return data
+        whole = b""
         try:
-            for event in self._tap.feed(data):
-                self.event_count += 1
-                if event.data.strip() == DONE:
-                    self.is_finished = True
-                elif b'"choices"' not in event.data or b'"usage"' in event.data:
-                    chunk = decode_chunk(event.data)
-                    if chunk.is_error and not self.is_finished:
-                        self._reported = error_in_answer(
-                            event.data, provider=self._provider, model=self._model
-                        )
-                        return data[: max(data.rfind(b"data:", 0, data.find(event.data)), 0)]
-                    self.usage = merged(self.usage, chunk.usage) if chunk.usage is not None else self.usage
+            whole = self._framer.feed(data) if data else self._framer.close()
+            for index, event in enumerate(self._decoder.feed(whole)):
+                self._read(event)
+                if self._reported is not None:
+                    return _first_events(whole, index)
         except ProtocolError:
-            self._tap = None  # the client is told nothing else than without ccr; only the counts are missing
-        return data
+            # The client is told nothing else than without ccr; only the counts are missing.
+            self._decoder = None
+            return whole + self._framer.rest()
+        return whole if data else whole + self._framer.rest()
+
+    def _read(self, event: Event) -> None:
+        self.event_count += 1
+        if self.is_finished:
+            return
+        if event.data.strip() == DONE:
+            self.is_finished = True
+        elif event.event == "error":
+            self._report(event)
+        elif b'"choices"' not in event.data or b'"usage"' in event.data:
+            chunk = decode_chunk(event.data)
+            if chunk.is_error:
+                self._report(event)
+            elif chunk.usage is not None:
+                self.usage = merged(self.usage, chunk.usage)
+
+    def _report(self, event: Event) -> None:
+        self._reported = error_in_answer(
+            event.data, provider=self._provider, model=self._model, masked=self._masked
+        )
 
     def close(self) -> None:
         """End it; the upstream's connection is kept for the next request when the answer is complete."""
         self._on_end(self)
+
+
+def _first_events(whole: bytes, count: int) -> bytes:
+    """Return the bytes of the first events, and of the comments between them."""
+    kept: list[bytes] = []
+    for frame in frames(whole):
+        if Decoder().feed(frame):
+            if count == 0:
+                break
+            count -= 1
+        kept.append(frame)
+    return b"".join(kept)

@@ -6,11 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ccr.errors import ProtocolError, RequestError
-from ccr.gateway.answers import STREAM_TYPE, whole_body
+from ccr.gateway.answers import JSON_TYPE, STREAM_TYPE, stream_not_asked_for, whole_body
 from ccr.gateway.changed_answers import release
 from ccr.gateway.chat_reply import ChatReply
-from ccr.gateway.replies import Reply
+from ccr.gateway.replies import EVENT_STREAM, Reply
 from ccr.protocol.completion import decode_completion
+from ccr.protocol.completion_chunks import chunks_from_completion
 from ccr.protocol.errors_from_upstream import error_in_answer, upstream_error
 from ccr.protocol.usage import usage_from_chat
 
@@ -47,22 +48,30 @@ class CompletionsLine:
         chat["model"] = route.model
         record.is_stream = bool(chat.get("stream"))
         answer = await self._sending.send(route, chat, record, None, body)
-        if answer.content_type == STREAM_TYPE:
+        if record.is_stream and answer.content_type != JSON_TYPE:
             return self._stream(answer, route, record)
+        if answer.content_type == STREAM_TYPE:
+            answer.close()
+            raise stream_not_asked_for(record)
         data = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)
+        provider, masked = route.provider.name, self._upstream.sent.masked
         try:
             completion = decode_completion(data)
         except ProtocolError as error:
             raise upstream_error(
-                answer.status, data, answer.headers, provider=route.provider.name, model=route.model
+                answer.status, data, answer.headers, provider=provider, model=route.model, masked=masked
             ) from error
         if completion.is_error:
-            raise error_in_answer(data, provider=route.provider.name, model=route.model)
+            raise error_in_answer(data, provider=provider, model=route.model, masked=masked)
         if completion.usage is not None:
             record.usage = usage_from_chat(completion.usage)
-        record.sent_bytes = len(data)
+        reply = Reply(200, data)
+        if record.is_stream:
+            headers = {"content-type": EVENT_STREAM, "cache-control": "no-cache"}
+            reply = Reply(200, chunks_from_completion(data), headers)
+        record.sent_bytes = len(reply.body)
         self._recorder.end(record)
-        return Reply(200, data)
+        return reply
 
     def _patience_with(self, route: Route) -> Patience:
         return self._patience.with_provider(route.provider.network.timeouts)
@@ -84,6 +93,7 @@ class CompletionsLine:
             answer,
             provider=route.provider.name,
             model=route.model,
+            masked=self._upstream.sent.masked,
             patience=self._patience_with(route),
             on_end=on_end,
         )

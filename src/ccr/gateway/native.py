@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from ccr.errors import RequestError, UpstreamError
-from ccr.gateway.answers import JSON_TYPE, STREAM_TYPE, StreamEnds, whole_body
+from ccr.gateway.answers import JSON_TYPE, STREAM_TYPE, StreamEnds, stream_not_asked_for, whole_body
 from ccr.gateway.message_reply import MessageReply
 from ccr.gateway.recovery import recovery_for
 from ccr.gateway.refusal import is_refusal, refusal_body, refusal_from_answer
@@ -120,7 +120,7 @@ class Native:
                 answer = await answer_of(more, url, body, route, record)
                 if answer is None:
                     raise UpstreamError(502, f"{record.provider} has no such route any more")
-                return answer, _tap(record)
+                return answer, self._tap(record)
 
             return self._stream(answer, body, route, record, recovery_for(route, record, rest))
         return await self._message(answer, body, route, record)
@@ -142,8 +142,7 @@ class Native:
         self._recorder.answered(record)
         if is_refusal(answer):
             said = await refusal_body(answer)
-            estimated = self._learning.estimate_of(client_body, route)
-            raise refusal_from_answer(answer, said, route, estimated_tokens=estimated)
+            raise self._refusal(answer, said, client_body, route)
         return answer
 
     async def _answer(
@@ -176,17 +175,21 @@ class Native:
                     self._remember(route, url, answer.status, said)
                     return None
                 if not attempt.repair(answer.status, said):
-                    estimated = self._learning.estimate_of(client_body, route)
-                    raise refusal_from_answer(answer, said, route, estimated_tokens=estimated)
+                    raise self._refusal(answer, said, client_body, route)
         finally:
             record.rules += attempt.rules
+
+    def _refusal(self, answer: Answer, said: bytes, client_body: bytes, route: Route) -> UpstreamError:
+        estimated = self._learning.estimate_of(client_body, route)
+        masked = self._upstream.sent.masked
+        return refusal_from_answer(answer, said, route, estimated_tokens=estimated, masked=masked)
 
     def _stream(
         self, answer: Answer, body: bytes, route: Route, record: Record, recovery: Recovery | None
     ) -> MessageReply:
         return MessageReply(
             answer,
-            _tap(record),
+            self._tap(record),
             patience=self._patience_with(route),
             clock=self._clock,
             on_end=self._ends.of(record, route, self._learning.sample_of(body, route)),
@@ -196,11 +199,14 @@ class Native:
     async def _message(self, answer: Answer, body: bytes, route: Route, record: Record) -> Reply:
         if answer.content_type == STREAM_TYPE:
             answer.close()
-            raise _other_form("a stream although none was asked for", record)
+            raise stream_not_asked_for(record)
         data = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)
-        message = tap_message(data, model=record.model, provider=record.provider)
+        message = tap_message(
+            data, model=record.model, provider=record.provider, masked=self._upstream.sent.masked
+        )
         if record.is_stream:
-            raise _other_form("a whole message although a stream was asked for", record)
+            text = f"{record.provider} answered with a whole message although a stream was asked for"
+            raise UpstreamError(502, text, should_retry=False)
         record.rules += message.rules
         record.usage = message.usage
         record.stop_reason = message.stop_reason
@@ -208,6 +214,9 @@ class Native:
         self._learning.learn(route, self._learning.sample_of(body, route), message.usage)
         self._recorder.end(record)
         return Reply(200, message.body)
+
+    def _tap(self, record: Record) -> NativeTap:
+        return NativeTap(model=record.model, provider=record.provider, masked=self._upstream.sent.masked)
 
     def _patience_with(self, route: Route) -> Patience:
         return self._patience.with_provider(route.provider.network.timeouts)
@@ -217,7 +226,7 @@ class Native:
         if (provider, url) not in self._there:
             return  # another request has found it out at the same time
         self._there.remove((provider, url))
-        text = redacted(error_body(said).message)[:MAX_SAID_CHARS]
+        text = redacted(self._upstream.sent.masked(error_body(said).message))[:MAX_SAID_CHARS]
         self._logger.info(
             "no native Anthropic route: requests are translated to chat",
             extra={"fields": {"provider": provider, "url": url, "status": status, "said": text}},
@@ -258,11 +267,3 @@ def is_no_route(status: int, body: bytes) -> bool:
     if status == 404 and (said.is_page or not said.message):
         return True
     return _NO_ROUTE.search(said.message) is not None
-
-
-def _tap(record: Record) -> NativeTap:
-    return NativeTap(model=record.model, provider=record.provider)
-
-
-def _other_form(what: str, record: Record) -> UpstreamError:
-    return UpstreamError(502, f"{record.provider} answered with {what}", should_retry=False)

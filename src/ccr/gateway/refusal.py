@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 from ccr.protocol.errors_from_upstream import upstream_error
 
 if TYPE_CHECKING:
-    from ccr.config.model import Secret
+    from collections.abc import Callable
+
     from ccr.errors import UpstreamError
     from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.routes import Route
 
 MAX_ERROR_BYTES: Final = 64 * 1024
 ERROR_READ_S: Final = 10.0
-MASK: Final = "***"
 
 _PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 
@@ -34,15 +34,21 @@ async def refusal_body(answer: Incoming) -> bytes:
 
 
 def refusal_from_answer(
-    answer: Incoming, body: bytes, route: Route, *, estimated_tokens: int | None
+    answer: Incoming,
+    body: bytes,
+    route: Route,
+    *,
+    estimated_tokens: int | None,
+    masked: Callable[[str], str],
 ) -> UpstreamError:
     """Return the error that a refusal stands for.
 
     estimated_tokens: stands in for the number of tokens when the upstream says only that there are too many.
+    masked: takes keys that were sent out of what the upstream says.
     """
-    error = upstream_error(
+    return upstream_error(
         answer.status,
-        _without(body, answer.key),
+        body,
         answer.headers,
         provider=route.provider.name,
         model=route.model,
@@ -50,18 +56,5 @@ def refusal_from_answer(
         context_tokens=route.traits.context_tokens,
         estimated_tokens=estimated_tokens,
         signs_in=route.provider.api_key is None and route.provider.sign_in is not None,
+        masked=masked,
     )
-    return _masked(error, answer.key)
-
-
-def _without(body: bytes, key: Secret | None) -> bytes:
-    """Return the body without the key, before a message is cut: half a key would not be found behind that."""
-    return body if key is None else body.replace(key.reveal().encode(), MASK.encode())
-
-
-def _masked(error: UpstreamError, key: Secret | None) -> UpstreamError:
-    """Take the key out of a message, in case the upstream repeats what it was sent."""
-    if key is not None and key.reveal() in error.message:
-        error.message = error.message.replace(key.reveal(), MASK)
-        error.args = (error.message,)
-    return error

@@ -133,7 +133,8 @@ class Sending:
         self, answer: Incoming, said: bytes, route: Route, request: MessagesRequest | None
     ) -> UpstreamError:
         estimated = self._learning.estimate(request, route) if request is not None else None
-        return refusal_from_answer(answer, said, route, estimated_tokens=estimated)
+        masked = self._upstream.sent.masked
+        return refusal_from_answer(answer, said, route, estimated_tokens=estimated, masked=masked)
 
 
 def context_of(route: Route, record: Record, request: MessagesRequest | None = None) -> Context:

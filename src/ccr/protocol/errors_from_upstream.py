@@ -13,6 +13,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import msgspec
+
 from ccr.errors import UpstreamError
 from ccr.protocol.error_bodies import ErrorBody, error_body
 from ccr.protocol.overflow import overflow_message
@@ -20,7 +22,7 @@ from ccr.protocol.redaction import redacted
 from ccr.protocol.token_refusals import is_about_token
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 MAX_MESSAGE_BYTES: Final = 2048
 MAX_RETRY_AFTER_S: Final = 86_400
@@ -73,15 +75,18 @@ def upstream_error(
     context_tokens: int | None = None,
     estimated_tokens: int | None = None,
     signs_in: bool = False,
+    masked: Callable[[str], str] = str,
 ) -> UpstreamError:
     """Return the error the client gets for an upstream's answer that is not a success.
 
     status, body, headers: as received (a 2xx whose body is no model's answer is such an answer too).
     provider, model: named in the message. now: Unix time in seconds, for a ``retry-after`` that is a date.
     context_tokens, estimated_tokens: stand in for the numbers of an overflow that the upstream did not give.
-    signs_in: the provider has no key of its own that could be checked, but an identity.
+    signs_in: the provider has no key of its own that could be checked, but an identity. masked: takes keys
+    that were sent out of the message, before it is cut: nobody would recognise half a key behind that.
     """
     said = error_body(body)
+    said = msgspec.structs.replace(said, message=redacted(masked(said.message)))
     if 300 <= status < 400:
         return _redirect(status, headers, provider)
     if status < 300:
@@ -106,9 +111,12 @@ def upstream_error(
     return UpstreamError(status, f"{provider}, {model}: {_message(said, status)}", retry_after_s=wait_s)
 
 
-def error_in_answer(data: bytes, *, provider: str, model: str) -> UpstreamError:
+def error_in_answer(
+    data: bytes, *, provider: str, model: str, masked: Callable[[str], str] = str
+) -> UpstreamError:
     """Return the error in place of an answer: in an event of a stream, or in the body of a 200."""
-    return upstream_error(_status_in(error_body(data)), data, {}, provider=provider, model=model)
+    status = _status_in(error_body(data))
+    return upstream_error(status, data, {}, provider=provider, model=model, masked=masked)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float | None) -> int | None:
@@ -213,7 +221,7 @@ def _not_an_answer(said: ErrorBody, provider: str) -> UpstreamError:
 
 
 def _message(said: ErrorBody, status: int | None = None) -> str:
-    message = redacted(said.message).encode("utf-8", "replace")[:MAX_MESSAGE_BYTES].decode("utf-8", "ignore")
+    message = said.message.encode("utf-8", "replace")[:MAX_MESSAGE_BYTES].decode("utf-8", "ignore")
     if status is None or (message and not said.is_page):
         return message
     return f"{message or 'no message'} (HTTP {status}{', a web page' if said.is_page else ''})"

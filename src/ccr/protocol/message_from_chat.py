@@ -5,7 +5,7 @@ The blocks are made by the same code as a stream's (stream_blocks.py); here they
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -16,10 +16,11 @@ from ccr.protocol.errors_from_upstream import error_in_answer, upstream_error
 from ccr.protocol.response_rules import ResponseRule
 from ccr.protocol.stop_reasons import is_known_finish_reason, stop_reason_from_finish_reason
 from ccr.protocol.stream_blocks import Blocks
+from ccr.protocol.tool_calls import unparsed_input
 from ccr.protocol.usage import Usage, merged, usage_from_chat
 
-UNPARSED: Final = "__unparsedToolInput"
-"""Key of the input that stands for arguments which are no JSON object: the client's own word for them."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -63,13 +64,14 @@ def message_from_chat(
     tool_ids: frozenset[str] = frozenset(),
     json_tool: str | None = None,
     provider: str = "upstream",
+    masked: Callable[[str], str] = str,
 ) -> Message:
     """Return the message that a chat completion (``data``: the body of a 200) stands for.
 
     Arguments as for MessageStream. Raises UpstreamError when the body is an error, a web page, no
     completion, or a completion without a finish_reason (a stop reason is never invented).
     """
-    completion = _completion_of(data, provider=provider, model=model)
+    completion = _completion_of(data, provider=provider, model=model, masked=masked)
     writer = ContentWriter()
     blocks = Blocks(writer, message_id=message_id, tool_ids=tool_ids, json_tool=json_tool, thinking=False)
     if completion.is_repaired:
@@ -146,16 +148,10 @@ class ContentWriter:
 
 
 def _input_of(arguments: str) -> Any:
-    """Return a tool's input for its arguments: verbatim, so that numbers and the order of keys stay exact.
-
-    Arguments that are no JSON object cannot be embedded. They become what the client itself makes of them
-    in a stream, so that the model is told of its mistake by a failing tool and can repeat the call; nothing
-    is guessed.
-    """
+    """Return a tool's input for its arguments: verbatim, so that numbers and the order of keys stay exact."""
     if is_json_object(arguments):
         return msgspec.Raw(arguments.strip().encode())
-    length = len(arguments.encode("utf-16-le", "surrogatepass")) // 2  # as JavaScript counts
-    return {UNPARSED: {"raw": arguments, "len": length}}
+    return unparsed_input(arguments)
 
 
 def _with_indices(message: Delta, first: int) -> Delta:
@@ -168,13 +164,13 @@ def _with_indices(message: Delta, first: int) -> Delta:
     return msgspec.structs.replace(message, tool_calls=numbered)
 
 
-def _completion_of(data: bytes, *, provider: str, model: str) -> Completion:
+def _completion_of(data: bytes, *, provider: str, model: str, masked: Callable[[str], str]) -> Completion:
     try:
         completion = decode_completion(data)
     except ProtocolError as error:
         if data.lstrip()[:1] in (b"{", b"["):
             raise UpstreamError(502, f"{provider}, {model}: {error}") from error
-        raise upstream_error(200, data, {}, provider=provider, model=model) from error
+        raise upstream_error(200, data, {}, provider=provider, model=model, masked=masked) from error
     if completion.is_error:
-        raise error_in_answer(data, provider=provider, model=model)
+        raise error_in_answer(data, provider=provider, model=model, masked=masked)
     return completion

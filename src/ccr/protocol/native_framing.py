@@ -54,16 +54,21 @@ class Framer:
         if end is None:
             self._hold(data)
             return b""
-        whole = b"".join((*self._held, data[:end]))
-        self._held.clear()
-        self._held_bytes = 0
-        self._overlap = b""
+        whole = self.rest() + data[:end]
         self._hold(data[end:])
         return whole
 
     def close(self) -> bytes:
         """Return the last event if only the empty line's last byte was in doubt; b"" otherwise."""
         return self.feed(b"\n") if self._overlap.endswith(b"\r") else b""
+
+    def rest(self) -> bytes:
+        """Return what is held back, the beginning of an event without its end; nothing is held any more."""
+        held = b"".join(self._held)
+        self._held.clear()
+        self._held_bytes = 0
+        self._overlap = b""
+        return held
 
     def _end_of_events(self, data: bytes) -> int | None:
         """Return where in ``data`` the last empty line ends, None where there is none."""

@@ -8,7 +8,7 @@ Also what streams and whole messages have in common: the key that Bedrock adds, 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,9 @@ from ccr.errors import UpstreamError
 from ccr.protocol.errors_from_upstream import error_in_answer, upstream_error
 from ccr.protocol.native_json import OBJECT, JsonObject, encode, raw
 from ccr.protocol.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 METRICS_KEY: Final = "amazon-bedrock-invocationMetrics"
 """Added by Bedrock to the last event; no part of the Messages API (databricks.md §1)."""
@@ -53,9 +56,12 @@ class TappedMessage(NamedTuple):
     rules: tuple[str, ...]
 
 
-def tap_message(body: bytes, *, model: str, provider: str = "upstream") -> TappedMessage:
+def tap_message(
+    body: bytes, *, model: str, provider: str = "upstream", masked: Callable[[str], str] = str
+) -> TappedMessage:
     """Return the body of a 200 for the client, which knows the model as ``model``.
 
+    provider: whom to name in errors of the upstream. masked: takes keys that were sent out of these.
     Raises UpstreamError when the body is an error, a web page, or anything else that is no message.
     """
     try:
@@ -64,9 +70,9 @@ def tap_message(body: bytes, *, model: str, provider: str = "upstream") -> Tappe
     except UNREADABLE as error:
         if body.lstrip()[:1] in (b"{", b"["):
             raise UpstreamError(502, f"{provider}, {model}: the answer is no message: {error}") from error
-        raise upstream_error(200, body, {}, provider=provider, model=model) from error
+        raise upstream_error(200, body, {}, provider=provider, model=model, masked=masked) from error
     if "content" not in message:
-        raise error_in_answer(body, provider=provider, model=model)
+        raise error_in_answer(body, provider=provider, model=model, masked=masked)
     edited = without_metrics(message)
     return TappedMessage(
         encode(with_model(edited, model)),

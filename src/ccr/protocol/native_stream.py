@@ -19,7 +19,7 @@ of content deltas is not parsed. The grammar inside the stream is the upstream's
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -37,8 +37,12 @@ from ccr.protocol.native_message import (
     with_model,
     without_metrics,
 )
+from ccr.protocol.redaction import redacted
 from ccr.protocol.sse import Decoder, Event
 from ccr.protocol.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _METRICS: Final = METRICS_KEY.encode()
 _OVERFLOW: Final = "prompt is too long"
@@ -84,10 +88,11 @@ _EVENT_DATA: Final = msgspec.json.Decoder(_EventData)
 class NativeTap:
     """One answer; to its caller the same as a ``MessageStream``.
 
-    model: the name the client asked for, which it gets back. provider: whom to name in errors.
+    model: the name the client asked for, which it gets back. provider: whom to name in errors. masked: takes
+    keys that were sent out of these.
     """
 
-    def __init__(self, *, model: str, provider: str = "upstream") -> None:
+    def __init__(self, *, model: str, provider: str = "upstream", masked: Callable[[str], str] = str) -> None:
         self.error: ApiError | None = None
         self.is_finished = False
         self.stop_reason: str | None = None
@@ -99,6 +104,7 @@ class NativeTap:
         """Names of the rules applied so far."""
         self._model = model
         self._provider = provider
+        self._masked = masked
         self._framer = Framer()
         self._decoder = Decoder()
         self._open_block: tuple[int, str] | None = None
@@ -202,7 +208,8 @@ class NativeTap:
     def _error_frame(self, frame: bytes, event: Event, error: ApiError) -> bytes:
         is_in_shape = event.event == "error" and _event_data(event).type == "error"
         if is_in_shape and not error.message.startswith(_OVERFLOW):
-            return frame
+            text = frame.decode("utf-8", "surrogateescape")
+            return redacted(self._masked(text)).encode("utf-8", "surrogateescape")
         return message_events.error_event(error)
 
     # -- reading along
@@ -216,7 +223,9 @@ class NativeTap:
         elif name == "message_stop":
             self._finish(None)
         elif _is_error(name, event):
-            self._finish(error_in_answer(event.data, provider=self._provider, model=self._model))
+            self._finish(
+                error_in_answer(event.data, provider=self._provider, model=self._model, masked=self._masked)
+            )
         else:
             self._take_note(name, _event_data(event))
 

@@ -38,6 +38,8 @@ from ccr.protocol.stream_blocks import Blocks
 from ccr.protocol.usage import ChatUsage, Usage, merged, usage_from_chat
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ccr.protocol.call_extras import Extras
 
 
@@ -47,7 +49,7 @@ class MessageStream:
     message_id: unique id of the message. model: the name the client asked for, which it gets back.
     tool_ids: ids of the tool_use blocks in the history. json_tool: the tool whose arguments are the
     answer's text. thinking: the client asked for thinking. provider: whom to name in errors of the
-    upstream.
+    upstream. masked: takes keys that were sent out of these errors.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class MessageStream:
         json_tool: str | None = None,
         thinking: bool = False,
         provider: str = "upstream",
+        masked: Callable[[str], str] = str,
     ) -> None:
         self.error: ApiError | None = None
         self.is_finished = False
@@ -67,6 +70,7 @@ class MessageStream:
         self._message_id = message_id
         self._model = model
         self._provider = provider
+        self._masked = masked
         self._decoder = Decoder()
         self._writer = message_events.EventWriter()
         self._blocks = Blocks(
@@ -170,7 +174,7 @@ class MessageStream:
             self._end()
             return
         if event.event == "error":
-            self._fail(error_in_answer(data, provider=self._provider, model=self._model))
+            self._fail(self._reported(data))
             return
         chunk = decode_chunk(data)
         if chunk.is_repaired:
@@ -178,7 +182,7 @@ class MessageStream:
         if chunk.usage is not None:
             self._usage = merged(self._usage, chunk.usage)
         if chunk.is_error:
-            self._fail(error_in_answer(data, provider=self._provider, model=self._model))
+            self._fail(self._reported(data))
             return
         for choice in chunk.choices or ():
             delta = choice.delta or choice.message
@@ -202,6 +206,9 @@ class MessageStream:
         self._writer.write(message_events.message_delta(self.stop_reason or stop_reason, self.usage))
         self._writer.write(message_events.MESSAGE_STOP)
         self.is_finished = True
+
+    def _reported(self, data: bytes) -> UpstreamError:
+        return error_in_answer(data, provider=self._provider, model=self._model, masked=self._masked)
 
     def _break(self, error: ProtocolError) -> None:
         self._fail(UpstreamError(502, f"{self._provider}, {self._model}: {error}"))

@@ -19,12 +19,14 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
 
 from ccr.errors import ProtocolError
 from ccr.protocol.completion import ToolCall
 from ccr.protocol.response_rules import ResponseRule, ResponseRules
-from ccr.protocol.tool_calls import Call, Calls, ToolIds
+from ccr.protocol.tool_calls import Call, Calls, ToolIds, unparsed_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from ccr.protocol.call_extras import Extras
     from ccr.protocol.completion import Delta, Part
 
+_encode: Final = msgspec.json.Encoder().encode
 IMAGE_NOTE = "\n[The model answered with an image here, which cannot be shown.]\n"
 
 
@@ -96,6 +99,7 @@ class Blocks:
         self._open = Open.NOTHING
         self._open_is_empty = True
         self._call: Call | None = None
+        self._is_answer = False
         self._signature = ""
         self._started: dict[str, Call] = {}
         self._waiting: deque[Call | tuple[Callable[[str], None], str]] = deque()
@@ -206,7 +210,7 @@ class Blocks:
             self.rules.add(ResponseRule.ARGUMENTS_PLACEHOLDER_DROPPED)
         if call is self._call:
             if piece:
-                self._writer.delta(piece)
+                self._write_arguments(call, piece)
                 self._advance()
             return
         call.waiting.append(piece)
@@ -270,10 +274,15 @@ class Blocks:
             self.has_tool_use = True
         self._open = Open.CALL
         self._call = call
+        self._is_answer = name == self._json_tool
         if waiting:
-            self._writer.delta(waiting)
+            self._write_arguments(call, waiting)
 
     # -- the open block
+
+    def _write_arguments(self, call: Call, arguments: str) -> None:
+        if self._is_answer or not call.is_no_object:
+            self._writer.delta(arguments)
 
     def _write_text(self, text: str) -> None:
         if self._open is not Open.TEXT:
@@ -324,6 +333,8 @@ class Blocks:
                 self._writer.delta(call.arguments)
             elif not is_cut and not call.is_complete:
                 self.rules.add(ResponseRule.ARGUMENTS_INVALID)
+            if call.is_no_object and not self._is_answer:
+                self._writer.delta(_encode(unparsed_input(call.arguments)).decode())
         if self._signature:
             self._writer.signature(self._signature)
             self._signature = ""

@@ -3,13 +3,16 @@
 No tokenizer is used: the real one is not public, and the client asks 15 to 35 times at once (``/context``).
 Text counts by its UTF-8 bytes, which suits English (about 3.6 characters a token) as well as Chinese (three
 bytes a character, about one token). What is wrong in that for a model (its tokenizer, its kind of text) is
-mostly a factor, and the factor is learnt from the usage of finished answers.
+mostly a factor, and the factor is learnt from the usage of finished answers. Images and documents count by
+what they measure (media_tokens.py).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
+
+from ccr.protocol.media_tokens import IMAGE_TOKENS, document_tokens, image_tokens
 
 if TYPE_CHECKING:
     import msgspec
@@ -24,9 +27,6 @@ BLOCK_TOKENS: Final = 2
 TOOL_TOKENS: Final = 8
 TOOL_PROMPT_TOKENS: Final = 346
 """What the API adds to the system prompt as soon as there are tools (documented by Anthropic)."""
-IMAGE_TOKENS: Final = 1600
-PDF_TOKENS_PER_BASE64_BYTE: Final = 0.025
-"""About 1,900 tokens a page at 75 KB of base64 a page."""
 
 MIN_FACTOR: Final = 0.5
 MAX_FACTOR: Final = 2.5
@@ -97,8 +97,10 @@ def _block_tokens(block: Block) -> float:
     total = BLOCK_TOKENS + _content_tokens(block.content)
     for text in (block.text, block.thinking, block.name, block.title, block.context, block.tool_name):
         total += _text_tokens(text)
-    if block.data is not None:
-        total += len(block.data) / BASE64_PER_REDACTED_TOKEN
+    # Thinking that is not shown is in what stands for it.
+    hidden = block.data or ("" if block.thinking else block.signature)
+    if hidden:
+        total += len(hidden) / BASE64_PER_REDACTED_TOKEN
     return total + _json_tokens(block.input) + _source_tokens(block.type, block.source)
 
 
@@ -108,10 +110,10 @@ def _source_tokens(block_type: str, source: Source | str | None) -> float:
     if isinstance(source, str):
         return _text_tokens(source)
     if block_type == "image":
-        return IMAGE_TOKENS
+        return image_tokens(source.data) if source.data else IMAGE_TOKENS
     if source.type == "text":
         return _text_tokens(source.data)
-    return _content_tokens(source.content) + len(source.data or "") * PDF_TOKENS_PER_BASE64_BYTE
+    return _content_tokens(source.content) + (document_tokens(source.data) if source.data else 0)
 
 
 def _tool_tokens(tool: Tool) -> float:

@@ -8,6 +8,9 @@ What upstreams do, and what is made of it:
 - id and name may be repeated in every fragment, or come after the first arguments; the first name counts.
 - ``"{}"`` (also ``"null"``, ``""``) first and the real fragments after it: the placeholder is dropped. When
   nothing follows it is the arguments: ``{}``.
+- arguments that do not even begin as an object are held back until they are whole: the client would keep
+  them as the call's input, and every later request of the session would be refused for them. They become
+  what the client makes of arguments that it cannot read, `unparsed_input`.
 - the name ``databricks-tool-call`` stands for another tool, whose name is in the arguments beside its own:
   ``{"name": "Read", "file_path": "/a"}`` (models of other vendors, databricks.md §3). So these arguments are
   held back until they are whole.
@@ -25,8 +28,19 @@ from ccr.protocol.completion import ToolCall, is_json_object
 
 WRAPPER: Final = "databricks-tool-call"
 """Name of a call in whose arguments the real tool is named."""
+UNPARSED: Final = "__unparsedToolInput"
+"""Key of the input that stands for arguments which are no JSON object: the client's own word for them."""
 _PLACEHOLDERS: Final = frozenset({"", "{}", "null"})
 _KEYS: Final = msgspec.json.Decoder(dict[str, Raw])
+
+
+def unparsed_input(arguments: str) -> dict[str, dict[str, str | int]]:
+    """Return the input for arguments that are no JSON object, which the client itself makes of them.
+
+    So the model is told of its mistake by a failing tool, and can repeat the call; nothing is guessed.
+    """
+    length = len(arguments.encode("utf-16-le", "surrogatepass")) // 2  # as JavaScript counts
+    return {UNPARSED: {"raw": arguments, "len": length}}
 
 
 class Call:
@@ -48,6 +62,11 @@ class Call:
     def has_arguments(self) -> bool:
         """A fragment that is not just a placeholder was received."""
         return bool(self._fragments)
+
+    @property
+    def is_no_object(self) -> bool:
+        """The arguments received do not begin as a JSON object does."""
+        return bool(self._fragments) and self._fragments[0].lstrip()[:1] != "{"
 
     @property
     def is_complete(self) -> bool:

@@ -13,11 +13,11 @@ import msgspec
 from msgspec import Raw
 
 from ccr.protocol.anthropic import ABSENT, Block
+from ccr.protocol.media_tokens import IMAGE_TOKENS
 from ccr.protocol.native_json import JsonObject, decoded, encode
 from ccr.protocol.tokens import (
     BYTES_PER_JSON_TOKEN,
     BYTES_PER_TEXT_TOKEN,
-    IMAGE_TOKENS,
     TOOL_PROMPT_TOKENS,
     count_request_tokens,
 )

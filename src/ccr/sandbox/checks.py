@@ -42,6 +42,7 @@ THINKING_FIELDS = {
     "adaptive": frozenset({"type", "display"}),
     "disabled": frozenset({"type"}),
 }
+MIN_TOP_P_WITH_THINKING = 0.95
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
@@ -166,6 +167,8 @@ def check_thinking(thinking: object, body: dict[str, Any], rules: ModelRules) ->
     if kind != "disabled":
         if body.get("temperature", 1) != 1:
             refuse("`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.")
+        if body.get("top_p", 1) < MIN_TOP_P_WITH_THINKING:
+            refuse("`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled.")
         if "top_k" in body:
             refuse("`top_k` must be unset when thinking is enabled or in adaptive mode.")
     return str(kind)

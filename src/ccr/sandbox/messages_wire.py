@@ -90,7 +90,7 @@ def _blocks(answer: Answer) -> Iterator[dict[str, Any]]:
             "type": "tool_use",
             "id": call.id,
             "name": call.name,
-            "input": json.loads(call.arguments or "{}"),
+            "input": _input_of(call.arguments),
         }
 
 
@@ -104,3 +104,11 @@ def _message(answer: Answer) -> dict[str, Any]:
         "stop_reason": None,
         "stop_sequence": None,
     }
+
+
+def _input_of(arguments: str) -> object:
+    """Return a call's input; nothing for arguments that are no JSON, which only a stream can show."""
+    try:
+        return json.loads(arguments or "{}")
+    except ValueError:
+        return {}

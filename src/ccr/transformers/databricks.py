@@ -14,6 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from msgspec import Raw
 
 from ccr.transformers.base import Transformer
+from ccr.transformers.databricks_openai import (
+    empty_messages_mended,
+    foreign_fields_removed,
+    system_messages_folded,
+)
 from ccr.transformers.databricks_parameters import response_format_as_instruction, stream_options_removed
 from ccr.transformers.rules import StepRule, noted
 
@@ -39,13 +44,16 @@ _MEDIA_TYPE_OF_START = {
 _PLAIN_MARK = {"type": "ephemeral"}
 _OPTIONS = ("cache_control", "debug", "forceJs")
 _FOR_CLAUDE = (
+    (foreign_fields_removed, StepRule.FOREIGN_FIELDS_REMOVED),
+    (empty_messages_mended, StepRule.EMPTY_MESSAGES_MENDED),
+    (system_messages_folded, StepRule.SYSTEM_MESSAGE_FOLDED),
     (stream_options_removed, StepRule.STREAM_OPTIONS_REMOVED),
     (response_format_as_instruction, StepRule.RESPONSE_FORMAT_AS_INSTRUCTION),
 )
 
 
 class DatabricksCustom(Transformer):
-    """The four steps in their documented order, and for Claude what OpenAI's clients ask for in other words.
+    """The four steps in their documented order, and for Claude what OpenAI's clients say in other words.
 
     Option ``cache_control``: ``keep`` (default) or ``strip`` (no prompt caching, as the JavaScript file of
     this name did it). ``debug`` is for plugin.log; ``forceJs`` is accepted and means nothing here.
