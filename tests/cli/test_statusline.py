@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,3 +53,20 @@ def test_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(statusline, input=TOLD)
     assert (done.exit_code, done.stdout) == (0, "\n")
     assert "HOME" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirections", "told"),
+    [
+        ("<&-", ""),
+        ("</dev/full >/dev/full", ""),
+        (f"<<<'{TOLD}' >/dev/full", "No space"),
+        (f"<<<'{TOLD}' >&-", ""),
+    ],
+)
+def test_nothing_that_the_shell_does_fails_the_client(redirections: str, told: str) -> None:
+    command = f'"{sys.executable}" -c "from ccr.cli import main; main()" statusline {redirections}'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
