@@ -180,14 +180,16 @@ def _add_provider(result: Imported, entry: Mapping[str, Any], earlier: Mapping[s
     )
     if whole != base:
         result.notes.append(f"The provider {name} got the whole URL {whole}.")
-    credentials = [_first(each, "api_key", "apiKey", "apikey") for each in _tables(entry, "credentials")]
-    keys = [key for key in (_first(entry, "api_key", "apiKey", "apikey"), *credentials) if key]
-    if len(set(keys)) > 1:
-        result.lost.append(f"Of the {len(set(keys))} keys of the provider {name} the first was taken.")
+    pool = [each for each in _tables(entry, "credentials") if each.get("enabled") is not False]
+    credentials = [_first(each, "api_key", "apiKey", "apikey") for each in (entry, *pool)]
+    keys = list(dict.fromkeys(key for key in credentials if key))
+    if len(keys) > 1:
+        result.notes.append(f"The {len(keys)} keys of the provider {name} are taken in turn (api_keys).")
     provider = {
         "name": name,
         "api_base_url": whole,
         "api_key": keys[0] if keys else "",
+        "api_keys": keys[1:],
         "models": entry.get("models", []),
     }
     if isinstance(entry.get("transformer"), dict):
