@@ -115,6 +115,9 @@ def database(folder: Path, settings: Any = SETTINGS, legacy: Any = TAKEN_OVER) -
         made.execute(
             "INSERT INTO api_keys (id, encrypted_key, created_at) VALUES ('profile:x', 'third', '1970')"
         )
+        made.execute(
+            "INSERT INTO api_keys (id, encrypted_key, encryption, created_at) VALUES ('4', 'A', 'safe', '1970')"
+        )
         if legacy is not None:
             made.execute(
                 "INSERT INTO legacy_storage_backups VALUES ('i', '/x', 'legacy-json-config', '', ?, '2026')",
@@ -172,6 +175,7 @@ def test_a_database_in_the_own_folder(home: Path) -> None:
         "opusModel claude/x",
         "virtualModelProfiles is not known",
         "1 further client keys",
+        "1 client keys are encrypted",
     ):
         assert sentence in output, sentence
     assert "toolHub" not in output

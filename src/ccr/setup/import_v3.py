@@ -70,11 +70,15 @@ class Imported:
 
 @dataclass(frozen=True)
 class Stored:
-    """What the database holds. legacy: the config.json it took over, the newest one."""
+    """What the database holds. legacy: the config.json it took over, the newest one.
+
+    keys: those of clients that can be read; encrypted_keys: how many cannot.
+    """
 
     settings: dict[str, Any]
     keys: tuple[str, ...] = ()
     legacy: dict[str, Any] | None = None
+    encrypted_keys: int = 0
 
 
 def read_database(path: Path) -> Stored:
@@ -88,6 +92,10 @@ def read_database(path: Path) -> Stored:
                 "SELECT encrypted_key FROM api_keys WHERE encryption = 'plain' AND id NOT LIKE 'profile:%' "
                 "ORDER BY rowid",
             )
+            encrypted = _rows(
+                database,
+                "SELECT id FROM api_keys WHERE encryption <> 'plain' AND id NOT LIKE 'profile:%'",
+            )
             legacy = _rows(
                 database,
                 "SELECT content FROM legacy_storage_backups WHERE source_kind = 'legacy-json-config' "
@@ -100,6 +108,7 @@ def read_database(path: Path) -> Stored:
         settings or {},
         tuple(key for key in keys if isinstance(key, str)),
         next((each for each in found if each and (each.get("Providers") or each.get("providers"))), None),
+        len(encrypted),
     )
 
 
@@ -216,6 +225,8 @@ def _add_settings(result: Imported, stored: Stored) -> None:
         result.notes.append("The first of its client keys is APIKEY.")
     if len(stored.keys) > 1:
         result.lost.append(f"{len(stored.keys) - 1} further client keys: ccr has one, APIKEY.")
+    if stored.encrypted_keys:
+        result.lost.append(f"{stored.encrypted_keys} client keys are encrypted: give those clients APIKEY.")
 
 
 def _add_router(result: Imported, settings: Mapping[str, Any]) -> None:
