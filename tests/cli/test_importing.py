@@ -116,7 +116,7 @@ def database(folder: Path, settings: Any = SETTINGS, legacy: Any = TAKEN_OVER) -
             "INSERT INTO api_keys (id, encrypted_key, created_at) VALUES ('profile:x', 'third', '1970')"
         )
         made.execute(
-            "INSERT INTO api_keys (id, encrypted_key, encryption, created_at) VALUES ('4', 'A', 'safe', '1970')"
+            "INSERT INTO api_keys (id, encrypted_key, encryption, created_at) VALUES ('4', 'A', 'x', '1970')"
         )
         if legacy is not None:
             made.execute(
