@@ -46,7 +46,7 @@ def asked(document: Document, choices: list[Choice], faults: Faults) -> Document
     faults: sentences on what is wrong with a document and was not before.
     """
     from ccr.errors import StartError
-    from ccr.setup.route_choice import KINDS, NOTHING, chosen_from, choices_in, with_route
+    from ccr.setup.route_choice import KINDS, NOTHING, choices_in, chosen_from, with_route
 
     show(document, choices)
     kinds = {str(number): kind for number, kind in enumerate(KINDS, 1)} | {
