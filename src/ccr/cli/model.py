@@ -36,7 +36,8 @@ transformer_option = click.option(
 def model(context: click.Context, /, *, lists: bool, yes: bool, **routes: str | None) -> None:
     """Choose the models for default, background, think, longContext, webSearch and image.
 
-    Without options it asks, also for models and providers to add. Comments and order of config.json stay, and a backup is kept.
+    Without options it asks, also for models and providers to add. Comments and order of config.json stay, and
+    a backup is kept.
     """
     if context.invoked_subcommand is not None:
         return

@@ -1,4 +1,4 @@
-"""What ``ccr model`` shows and asks: routes by number or name, and models and providers that are not there yet."""
+"""What ``ccr model`` shows and asks: routes by number or name, and models and providers to add."""
 
 from __future__ import annotations
 
