@@ -47,6 +47,13 @@ def test_lines(arguments: list[str], stdin: str, line: str) -> None:
     assert (done.exit_code, done.stdout) == (0, f"{line}\n")
 
 
+def test_the_line_of_a_preset_that_has_run_is_that_of_its_service(home: Path) -> None:
+    service = home / "presets" / "team" / "service"
+    service.mkdir()
+    (service / "config.json").write_text(modules("filled {{workDirName}}"))
+    assert CliRunner().invoke(statusline, ["team"], input=TOLD).stdout == "filled proj\n"
+
+
 def test_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CCR_HOME")
     monkeypatch.delenv("HOME")

@@ -29,8 +29,10 @@ def print_line(preset: str | None, environ: Mapping[str, str]) -> None:
     log = paths.log_file
     if preset and preset == os.path.basename(preset) and not preset.startswith("."):  # noqa: PTH119 - a name only
         home = paths.home / "presets" / preset
-        files.insert(0, home / "manifest.json")
-        log = Paths(home / "service").log_file
+        service = Paths(home / "service")
+        # the configuration of its service has the answers filled in; it is there once the preset has run
+        files = [service.config_file, home / "manifest.json", *files]
+        log = service.log_file
     _write(status_line(data, files=tuple(files), log=log, environ=environ))
 
 
