@@ -115,6 +115,9 @@ def database(folder: Path, settings: Any = SETTINGS, legacy: Any = TAKEN_OVER) -
         made.execute(
             "INSERT INTO api_keys (id, encrypted_key, created_at) VALUES ('profile:x', 'third', '1970')"
         )
+        made.execute(
+            "INSERT INTO api_keys (id, encrypted_key, encryption, created_at) VALUES ('4', 'A', 'x', '1970')"
+        )
         if legacy is not None:
             made.execute(
                 "INSERT INTO legacy_storage_backups VALUES ('i', '/x', 'legacy-json-config', '', ?, '2026')",
@@ -147,6 +150,7 @@ def test_a_database_in_the_own_folder(home: Path) -> None:
             "name": "added",
             "api_base_url": "https://api.example.com/v1/chat/completions",
             "api_key": "one-secret",
+            "api_keys": ["two-secret"],
             "models": ["m"],
         },
         {
@@ -165,12 +169,13 @@ def test_a_database_in_the_own_folder(home: Path) -> None:
         "Router.background leads to gone,g",
         "The provider google speaks gemini_interactions",
         "The provider off is switched off",
-        "Of the 2 keys of the provider added",
+        "The 2 keys of the provider added are taken in turn",
         "extraHeaders of the provider added",
         "routing rules (Long ones)",
         "opusModel claude/x",
         "virtualModelProfiles is not known",
         "1 further client keys",
+        "1 client keys are encrypted",
     ):
         assert sentence in output, sentence
     assert "toolHub" not in output
@@ -245,9 +250,10 @@ def test_a_folder_of_version_1(home: Path, tmp_path: Path) -> None:
     assert '"transformer": {"use": ["databricks-custom"], "m": {"use": []}}' in text
     for sentence in (
         "MY_UNSET_KEY has to be set",
-        "The provider empty has no api_base_url",
-        "The provider idle has no models",
-        "The provider None has no name",
+        "The provider empty was left out: models: found nothing",
+        "api_base_url: found an empty text",
+        "The provider idle was left out: models: found an empty list",
+        "The provider without a name was left out: name: found nothing",
         "A transformer of plain was left out: it is neither a name",
         "transformer.p of plain has a form that is not known",
         "A transformer of db was left out: ",
@@ -319,3 +325,67 @@ def test_a_file_that_cannot_be_kept_as_it_is(home: Path) -> None:
     (home / "config.json").write_text("{")
     with pytest.raises(ConfigError, match="JSON"):
         run()
+
+
+README = {
+    "HOST": "0.0.0.0",  # noqa: S104 - taken out
+    "APIKEY": "a-client-key-secret-of-many-characters",
+    "PORT": "many",
+    "PROXY_URL": "$A_PROXY",
+    "forceUseImageAgent": True,
+    "Providers": [
+        {
+            "name": "lan",
+            "api_base_url": "http://192.168.1.7/v1/chat/completions",
+            "api_key": "x",
+            "models": ["l"],
+        },
+        {"name": "nokey", "api_base_url": URL, "api_key": "", "models": ["n"]},
+        "odd",
+        {"name": "base", "api_base_url": "$A_BASE/chat/completions", "api_key": "$A_KEY", "models": ["b"]},
+        {"name": "my own", "api_base_url": URL, "api_key": "own-secret", "models": ["o"]},
+        {"name": "My Own", "api_base_url": URL, "api_key": "own-secret", "models": ["p"]},
+    ],
+    "Router": {
+        "default": "base,b",
+        "think": "$A_ROUTE",
+        "image": ["lan,l", "my own,o"],
+        "webSearch": "nokey,n",
+    },
+    "fallback": {"default": ["$A_ROUTE", "lan,l"]},
+}
+
+
+def test_whatever_would_stop_the_start_is_taken_out_and_named(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(README))
+    output = run(str(tmp_path / "config.json"), "--yes").output
+    document = written(home)
+    assert [each["name"] for each in document["Providers"]] == ["base", "my own"]
+    assert document["Router"] == {"default": "base,b", "think": "$A_ROUTE", "image": ["my own,o"]}
+    assert document["fallback"] == {"default": ["$A_ROUTE"]}
+    assert "PORT" not in document
+    for sentence in (
+        'other machines need "ALLOW_REMOTE": true',
+        "The provider lan was left out: api_base_url: found http to another machine",
+        "The provider nokey was left out: api_key: found an empty text",
+        "The provider without a name was left out: found a text",
+        "The provider My Own was left out: name: found 'My Own' a second time",
+        "PORT was left out: found 'many'",
+        "Router.image[0] was left out: found 'lan,l'",
+        "Router.webSearch leads to nokey,n",
+        "forceUseImageAgent has no effect",
+        "A_BASE has to be set",
+        "A_KEY has to be set",
+        "A_PROXY has to be set",
+    ):
+        assert sentence in output, sentence
+    values = {"A_BASE": URL, "A_KEY": "k", "A_ROUTE": "my own,o", "A_PROXY": "http://127.0.0.1:1"}
+    done = CliRunner().invoke(cli, ["config", "check"], env=values)
+    assert done.exit_code == 0, done.output
+
+
+def test_nothing_usable_is_a_problem_and_writes_nothing(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"Providers": [{"name": "x"}]}))
+    with pytest.raises(ConfigError, match="at least one provider"):
+        run(str(tmp_path / "config.json"), "--yes")
+    assert not (home / "config.json").exists()

@@ -113,6 +113,45 @@ def test_asking(file: Path) -> None:
     assert "think" not in written
 
 
+def test_asking_for_what_is_not_there_yet(file: Path) -> None:
+    model = '+\nOther\np\nmaxtoken=3\nmaxtoken={"max_tokens": 9}\n\n'
+    refused = "+\nnew\nftp://x/y\n\na\nnone-such\n\n"
+    provider = "+\nnew\nhttp://127.0.0.1:8/v1/chat/completions\nkey-of-new\na, b\n\n"
+    left = "+\n\n+\nother\n\n+\nnewer\n\n+\nnewer\nhttps://x/y\n\n\n"
+    done = run(stdin=f"{model}{refused}{provider}{left}image\n\nimage\nnew,b\n2\n5\n\ny\n")
+    assert done.exit_code == 0, done.output
+    assert "key-of-new" not in done.output
+    assert "maxtoken: the options are a JSON object" in done.output
+    assert "Providers[2].api_base_url: found a text without https://" in done.output
+    assert done.output.count("Nothing was added.") == 5
+    assert "  5  other,p\n  6  new,a\n  7  new,b\n  8  db,served  (served, not listed yet)\n" in done.output
+    text = file.read_text()
+    for written in (
+        '"name": "db", // the workspace',
+        '"models": ["n", "o", "p"], "transformer": {',
+        '"max_tokens": 9',
+        '"api_key": "key-of-new"',
+        '"image": "new,b"',
+        '"background": "other,p"',
+    ):
+        assert written in text, written
+
+
+def test_asking_for_a_workspace(file: Path) -> None:
+    typed = "+\nwork\nadb-2.azuredatabricks.net\n$WORK_TOKEN\nsonnet\n\n1\nwork,sonnet\n\ny\n"
+    done = CliRunner().invoke(model, [], input=typed, env={"WORK_TOKEN": "token-of-work"})
+    assert done.exit_code == 0, done.output
+    assert "token-of-work" not in done.output
+    assert '"host": "adb-2.azuredatabricks.net"' in file.read_text()
+    assert '"api_key": "$WORK_TOKEN"' in file.read_text()
+
+
+def test_long_names_are_shown_whole(file: Path) -> None:
+    name = "a-model-with-a-very-long-name" * 4
+    file.write_text(TEXT.replace('"m", "n"', f'"m", "n", "{name}"').replace("db,m", f"db,{name}"))
+    assert run("--list").output.count(f"db,{name}") == 2
+
+
 def test_declining_and_changing_nothing(file: Path) -> None:
     assert "Nothing was written." in run(stdin="1\nn\n1\no\n\nn\n").output
     assert "Nothing changes." in run(stdin="\n").output

@@ -106,6 +106,18 @@ def test_the_default_route_takes_the_spelling_of_providers(written: str) -> None
     assert load({**GOOD, "Router": {"default": written}}).router.default == "databricks,m"
 
 
+@pytest.mark.parametrize("name", ["my provider", "team/open", "供应商"])
+def test_a_name_of_a_provider_may_hold_what_the_npm_router_takes(name: str) -> None:
+    config = load({**with_provider(name=name), "Router": {"default": f"{name.upper()}, m"}})
+    assert config.router.default == f"{name},m"
+
+
+def test_without_a_key_only_this_machine_is_let_in() -> None:
+    config = load({**GOOD, "HOST": ANYWHERE})
+    assert config.host == "127.0.0.1"
+    assert "HOST has no effect without an APIKEY" in " ".join(config.warnings)
+
+
 def test_a_model_name_may_hold_commas_and_slashes() -> None:
     config = load({**with_provider(models=["org/a,b"]), "Router": {"default": "databricks,org/a,b"}})
     assert config.router.default == "databricks,org/a,b"
@@ -129,8 +141,10 @@ def test_comments_trailing_commas_and_the_rest_of_json5(text: str) -> None:
     [
         (b"", "an empty file"),
         (b"  \n", "an empty file"),
-        (b'{"a": ]', 'text that is not JSON, at line 1 Unexpected "]" at column 7'),
-        (b'{"APIKEY": canary-secret}', 'text that is not JSON, at line 1 Unexpected "c" at column 12'),
+        (b'{"a": ]', 'text that is not JSON, at line 1, column 7: unexpected "]"'),
+        (b'{"APIKEY": canary-secret}', 'text that is not JSON, at line 1, column 12: unexpected "c"'),
+        (b'{"a": 1 "b": 2}', "text that is not JSON, at line 1, column 9: unexpected '\"'"),
+        (b'{"a": 1,\n', "text that is not JSON, at line 2, column 1: unexpected end of input"),
         (b"\xff\xfe{", "bytes that are not UTF-8, at byte 0"),
         (b"[" * 100_000, "objects or lists nested too deeply"),
         (b"[]", "an empty list"),
@@ -154,8 +168,8 @@ def test_what_is_no_configuration_at_all(data: bytes, found: str) -> None:
         ({**GOOD, "Providers": [PROVIDER, PROVIDER]}, "Providers[1].name", "a second time", "of its own"),
         (with_provider(name=""), "Providers[0].name", "an empty text", "a name"),
         (with_provider(name=7), "Providers[0].name", "a number", "a text"),
-        (with_provider(name="a,b"), "Providers[0].name", "'a,b'", "without spaces, commas"),
-        (with_provider(name="a\nb"), "Providers[0].name", "'a\\nb'", "without spaces"),
+        (with_provider(name="a,b"), "Providers[0].name", "'a,b'", "without commas"),
+        (with_provider(name="a\nb"), "Providers[0].name", "'a\\nb'", "without commas"),
         (with_provider(api_key=""), "Providers[0].api_key", "an empty text", "$VARIABLE"),
         (
             with_provider(api_key=None, api_base_url="https://h/x"),
@@ -348,7 +362,7 @@ def test_an_unset_variable_is_one_problem_with_its_name(values: Any, key: str) -
 
 @pytest.mark.parametrize("key", ["PORT", "LOG_LEVEL", "HOST"])
 def test_what_came_from_the_environment_is_never_quoted(key: str) -> None:
-    every = problems({**GOOD, key: "$X"}, {"X": "canary"})
+    every = problems({**GOOD, "ALLOW_REMOTE": True, key: "$X"}, {"X": "canary"})
     assert "from the environment" in every[key].found
     assert "canary" not in str(every)
 

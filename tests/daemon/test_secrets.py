@@ -210,7 +210,7 @@ def test_a6_an_empty_key_is_no_open_door(installation: Installation) -> None:
 def test_a24_other_machines_only_when_asked_for(installation: Installation) -> None:
     anywhere = "0.0.0.0"  # noqa: S104 - refused
     for changes, said in (
-        ({"HOST": anywhere}, "at least 24 characters"),
+        ({"HOST": anywhere, "ALLOW_REMOTE": True}, "at least 24 characters"),
         ({"HOST": anywhere, "APIKEY": "k" * 24}, "ALLOW_REMOTE"),
         ({"HOST": anywhere, "APIKEY": "short", "ALLOW_REMOTE": True}, "at least 24 characters"),
     ):

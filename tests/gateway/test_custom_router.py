@@ -90,5 +90,5 @@ async def test_one_that_takes_too_long_is_passed_over() -> None:
             return None
 
     advice = Advice(Silent(), Config(), log, deadline_s=0.01)
-    assert await advice.name({}, "req_1") is None
+    assert await advice.word({}, "req_1") == (None, "passed over: it took more than 0.01 s")
     assert said == ["the custom router was passed over: it took more than 0.01 s"]

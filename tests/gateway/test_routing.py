@@ -254,6 +254,30 @@ async def test_a_custom_router(make: Any, tmp_path: Path) -> None:
         assert "int, not a text" in said[2]
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("hello", "the custom router names nothing"),
+        ("raise", "passed over: it raised KeyError('mine')"),
+        ("wrong", "passed over: model: there is no provider `nobody` in ccr."),
+        ("number", "passed over: it returned int, not a text"),
+    ],
+)
+async def test_an_explanation_says_why_the_custom_router_did_not_decide(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    file = tmp_path / "router.py"
+    file.write_text(CUSTOM)
+    config = configured(config_for, "http://127.0.0.1:9", custom_router=file)
+    async with running(config) as service:
+        messages = [{"role": "user", "content": text}]
+        values = await explained(service, model="claude-sonnet-5", messages=messages)
+        first, *rest = values["tried"]
+        assert first["rule"] == "custom"
+        assert first["why"].startswith(why)
+        assert [tried["rule"] for tried in rest][-1] == values["rule"] == "default"
+
+
 async def test_an_explanation_raises_no_counter() -> None:
     async with Workspace() as workspace, running(configured(config_for, workspace.url)) as service:
         gateway = service.app.gateway

@@ -147,6 +147,16 @@ def test_choices(options: Any, choices: list[str]) -> None:
 SCHEMA = [{"id": "key", "type": "password"}, {"id": "size", "type": "number"}, {"id": "Providers[0].name"}]
 
 
+def test_variables_of_the_status_line_are_no_placeholders() -> None:
+    modules = [{"text": "{{model}} #{model} #{other}", "icon": "#{model}"}, {"text": "#{key}"}]
+    found = preset(
+        schema=[{"id": "model"}, {"id": "key"}], template={"StatusLine": {"default": {"modules": modules}}}
+    )
+    assert filled(found, {"model": "m"}, FOLDER)["StatusLine"] == {
+        "default": {"modules": [{"text": "{{model}} m #{other}", "icon": "m"}, {}]}
+    }
+
+
 def test_placeholders_are_filled_and_unfilled_ones_left_out() -> None:
     found = preset(
         schema=SCHEMA,

@@ -67,6 +67,12 @@ def test_a_target_is_taken_byte_for_byte(target: str, status: int) -> None:
     assert "\x1b" not in caught.value.message
 
 
+def test_the_npm_router_s_path_of_a_preset_is_answered_with_what_to_do_instead() -> None:
+    with pytest.raises(RequestError, match="`ccr NAME` runs it") as caught:
+        GUARD.path_of("/preset/team/v1/messages")
+    assert caught.value.status == 404
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:3456", "localhost:3456", "LOCALHOST:3456", "[::1]:3456"])
 def test_our_names_are_ours(host: str) -> None:
     assert refusal("POST", "/v1/messages", headers(("Host", host), without="Host")) is None

@@ -323,7 +323,22 @@ def test_anything_else_gives_an_empty_line(
     ],
 )
 def test_odd_fields_are_as_good_as_none(home: Home, told: Any) -> None:
-    assert home.line(told, NO_COLOR="1") == "↑ 0 ↓ 0"
+    assert home.line(told, NO_COLOR="1") == ""
+
+
+def test_what_is_not_known_is_empty_and_nothing_is_nothing(home: Home) -> None:
+    text = "{{inputTokens}}|{{totalInputTokens}}|{{contextPercent}}|{{linesAdded}}|{{netLines}}"
+    before = {"context_window": {"current_usage": None, "context_window_size": 200_000}}
+    assert home.text(f"{text}{{{{workDirName}}}}", {**before, "cwd": "/x"}) == "||||x"
+    nothing = {
+        "context_window": {
+            "current_usage": {"input_tokens": 0},
+            "total_input_tokens": 0,
+            "used_percentage": 0,
+        },
+        "cost": {"total_lines_added": 0, "total_lines_removed": 2},
+    }
+    assert home.text(text, nothing) == "0|0|0|0|-2"
 
 
 @pytest.mark.parametrize(

@@ -23,18 +23,19 @@ def import_(*, source: Path | None, yes: bool) -> None:
     Without SOURCE it looks into ccr's own folder, which was the npm router's. The change is shown first, with
     what was changed and what could not be carried. What is read stays as it is.
     """
-    from ccr.config.load import config_from_bytes
     from ccr.config.paths import Paths
+    from ccr.errors import ConfigError
     from ccr.setup.config_change import shown_config, write_planned
     from ccr.setup.import_folder import unset_variables
+    from ccr.setup.import_problems import verdict_on
     from ccr.setup.plan import Change, content_of, diff_of
 
     paths = Paths.from_environ(os.environ)
     file = _file(source or paths.home)
     imported, new = _read(file)
-    unset = unset_variables(imported.document, os.environ)
-    # A variable is set where the service is started, not necessarily here.
-    config_from_bytes(new, {**os.environ, **dict.fromkeys(unset, "x" * 24)}, file=str(file))
+    problems, warnings = verdict_on(new, imported.document, os.environ, file)
+    if problems:
+        raise ConfigError(*problems)
     old = content_of(paths.config_file)
     change = Change(paths.config_file, old, new, shown_config(old or b""), shown_config(new))
     click.echo(f"From       {file}")
@@ -42,7 +43,9 @@ def import_(*, source: Path | None, yes: bool) -> None:
         click.echo(f"Changed    {sentence}")
     for sentence in imported.lost:
         click.echo(f"Lost       {sentence}")
-    for name in unset:
+    for warning in warnings:
+        click.echo(f"Note       {warning}.")
+    for name in unset_variables(imported.document, os.environ):
         click.echo(f"Remember   {name} has to be set wherever ccr is started.")
     if not change.is_needed:
         click.echo(f"Unchanged  {paths.config_file} says this already.")
@@ -82,7 +85,7 @@ def _read(file: Path) -> tuple[Imported, bytes]:
         imported_v3(read_database(file)) if is_database else Imported(dict(read_written(file).document))
     )
     folder = file.absolute().parent
-    make_usable(imported, folder, build)
+    make_usable(imported, file, build, os.environ)
     from ccr.config.paths import Paths
 
     if folder != Paths.from_environ(os.environ).home:

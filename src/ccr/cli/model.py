@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ccr.setup.config_change import Written
     from ccr.setup.route_choice import Choice
 
-MEANINGS = {
-    "default": "everything else",
-    "background": "titles, summaries and other small work",
-    "think": "requests for more thinking than usual",
-    "longContext": "long conversations",
-    "webSearch": "requests with web search",
-    "image": "requests with images",
-}
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask before writing.")
 transformer_option = click.option(
     "--transformer",
@@ -45,21 +36,22 @@ transformer_option = click.option(
 def model(context: click.Context, /, *, lists: bool, yes: bool, **routes: str | None) -> None:
     """Choose the models for default, background, think, longContext, webSearch and image.
 
-    Without options it asks. Comments and order of config.json stay, and a backup is kept.
+    Without options it asks, also for models and providers to add. Comments and order of config.json stay, and
+    a backup is kept.
     """
     if context.invoked_subcommand is not None:
         return
+    from ccr.cli.model_questions import asked, show
     from ccr.setup.route_choice import NOTHING, chosen_from, with_route
 
     written, choices = _read()
     wanted = {_kind(name): route for name, route in routes.items() if route is not None}
     if lists:
-        _show(written.document, choices)
+        show(written.document, choices)
         return
     document = dict(written.document)
     if not wanted:
-        document = _asked(document, choices)
-        _write(written, document, asks=not yes)
+        _write(written, asked(document, choices, _new_faults(written)), asks=not yes)
         return
     for kind, route in wanted.items():
         is_taken_out = route.strip().lower() == NOTHING and kind != "default"
@@ -74,10 +66,11 @@ def model(context: click.Context, /, *, lists: bool, yes: bool, **routes: str | 
 @yes_option
 def add_model(*, provider: str, name: str, transformers: tuple[str, ...], yes: bool) -> None:
     """Add a model to a provider; transformers are for that model alone."""
+    from ccr.cli.model_questions import step_from
     from ccr.setup.route_choice import with_model
 
     written, _ = _read()
-    steps = [_step(text) for text in transformers]
+    steps = [step_from(text) for text in transformers]
     _write(written, with_model(written.document, provider, name, steps), asks=not yes)
 
 
@@ -96,6 +89,7 @@ def add_provider(
     """Add a provider."""
     import sys
 
+    from ccr.cli.model_questions import names_from, step_from
     from ccr.setup.route_choice import with_provider
 
     written, _ = _read()
@@ -106,8 +100,8 @@ def add_provider(
         "host": places["host"],
         "profile": places["profile"],
         "api_key": given,
-        "models": [each.strip() for each in models.split(",") if each.strip()],
-        "transformer": {"use": [_step(text) for text in transformers]} if transformers else None,
+        "models": names_from(models),
+        "transformer": {"use": [step_from(text) for text in transformers]} if transformers else None,
     }
     entry = {each: value for each, value in keys.items() if value is not None}
     _write(written, with_provider(written.document, entry), asks=not yes)
@@ -116,20 +110,6 @@ def add_provider(
 def _kind(option: str) -> str:
     first, *rest = option.split("_")
     return first + "".join(word.capitalize() for word in rest)
-
-
-def _step(text: str) -> Any:
-    """Return a step of ``use``: a name, or name and options."""
-    name, sign, options = text.partition("=")
-    if not sign:
-        return name
-    try:
-        value = json.loads(options)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise click.UsageError(f"--transformer {name}: the options are a JSON object")
-    return [name, value]
 
 
 def _read() -> tuple[Written, list[Choice]]:
@@ -154,48 +134,21 @@ def _read() -> tuple[Written, list[Choice]]:
     return written, choices_in(written.document, served)
 
 
-def _show(document: Mapping[str, Any], choices: list[Choice]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _new_faults(written: Written) -> Callable[[Mapping[str, Any]], list[str]]:
+    """Return what tells the problems of a document that the file has not yet."""
+    from ccr.errors import ConfigError
+    from ccr.setup.config_change import planned
+    from ccr.transformers.registry import build
 
-    from ccr.setup.route_choice import KINDS, current
-
-    routes = Table("", "kind", "route", "is for", box=None)
-    for number, kind in enumerate(KINDS, 1):
-        routes.add_row(str(number), kind, current(document, kind) or "-", MEANINGS[kind])
-    models = Table("", "model", "", box=None)
-    for number, choice in enumerate(choices, 1):
-        models.add_row(str(number), choice.route, "" if choice.is_configured else "served, not listed yet")
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(routes)
-    console.print()
-    console.print(models)
-
-
-def _asked(document: dict[str, Any], choices: list[Choice]) -> dict[str, Any]:
-    """Ask for one kind after the other until the person is done."""
-    from ccr.errors import StartError
-    from ccr.setup.route_choice import KINDS, NOTHING, chosen_from, with_route
-
-    _show(document, choices)
-    kinds = {str(number): kind for number, kind in enumerate(KINDS, 1)} | {
-        kind.lower(): kind for kind in KINDS
-    }
-    while True:
-        typed = click.prompt("\nWhich route (number or name; empty: done)", default="", show_default=False)
-        if not typed.strip():
-            return document
-        kind = kinds.get(typed.strip().lower())
-        if kind is None:
-            click.echo(f"There is no {typed!r}; one of {', '.join(KINDS)}.")
-            continue
-        hint = "number or name" + ("" if kind == "default" else f", {NOTHING} takes it out")
-        route = click.prompt(f"Model for {kind} ({hint})")
+    def problems_of(document: Mapping[str, Any]) -> list[str]:
         try:
-            is_taken_out = kind != "default" and route.strip().lower() == NOTHING
-            document = with_route(document, kind, None if is_taken_out else chosen_from(choices, route))
-        except StartError as error:
-            click.echo(str(error))
+            planned(written, document, os.environ, check_step=build)
+        except ConfigError as error:
+            return [str(problem) for problem in error.problems]
+        return []
+
+    known = problems_of(written.document)
+    return lambda document: [each for each in problems_of(document) if each not in known]
 
 
 def _write(written: Written, document: dict[str, Any], *, asks: bool) -> None:

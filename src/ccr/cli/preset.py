@@ -150,7 +150,7 @@ def info(*, name: str, as_json: bool) -> None:
         if entries:
             click.echo(f"{what}: {', '.join(entries)}")
     for key, answer in shown.items():
-        click.echo(f"answer {key}: {answer}")
+        click.echo(f"answer {key}: {'none yet' if answer is None else answer}")
     click.echo(f"folder: {store.folder_of(paths, name)}")
 
 

@@ -51,6 +51,7 @@ KEYS = (
     *("forceUseImageAgent", "StatusLine", "NON_INTERACTIVE_MODE", "ANTHROPIC_SMALL_FAST_MODEL"),
 )
 CUSTOM_ROUTER_SUFFIXES = (".py", ".js", ".cjs", ".mjs")
+LOOPBACK = "127.0.0.1"
 REMOTE_KEY_CHARACTERS = 24
 DAY_MS = 24 * 3600 * 1000
 MISSING = """\
@@ -155,12 +156,15 @@ def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Ste
 
 
 def _host(root: Section, api_key: Secret | None, auth: Auth) -> str:
-    host = root.text("HOST", allowed="a host name or an address") or "127.0.0.1"
+    host = root.text("HOST", allowed="a host name or an address") or LOOPBACK
     is_remote_allowed = root.boolean("ALLOW_REMOTE", default=False)
     if is_loopback(host):
         if auth == "none":
             root.findings.warn("AUTH", "is none: every program on this machine can use the providers' keys")
         return host
+    if api_key is None and not is_remote_allowed and auth != "none":
+        root.findings.warn("HOST", "has no effect without an APIKEY: only this machine is let in (127.0.0.1)")
+        return LOOPBACK
     if auth == "none":
         root.problem(
             "AUTH", f"none, with HOST {root.quoted('HOST')}", "none only where HOST is 127.0.0.1 or localhost"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 TRAILING_COMMA = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])', re.DOTALL)
+JSON5_MESSAGE = re.compile(r"<string>:(?P<line>\d+) (?P<what>.+) at column (?P<column>\d+)", re.DOTALL)
 NOT_NEWLINE = re.compile(r"[^\n]")
 
 
@@ -62,8 +63,16 @@ def _values_from_text(text: str) -> Any:
     try:
         return json5.loads(text, object_pairs_hook=Table)
     except ValueError as error:
-        where = str(error).removeprefix("<string>:")
-        raise MalformedError(f"text that is not JSON, at line {where}") from error
+        raise MalformedError(f"text that is not JSON, {_place(str(error))}") from error
+
+
+def _place(message: str) -> str:
+    """Say where a JSON5 parser stopped; its message is ``<string>:LINE WHAT at column COLUMN``."""
+    found = JSON5_MESSAGE.fullmatch(message)
+    if found is None:
+        return f"at line {message.removeprefix('<string>:')}"
+    what = found["what"].replace('"""', "'\"'")  # the character it did not expect is a quotation mark itself
+    return f"at line {found['line']}, column {found['column']}: {what[:1].lower()}{what[1:]}"
 
 
 def without_comments(text: str) -> str:

@@ -33,7 +33,7 @@ KEYS = (
     *limits.KEYS,
     *network.KEYS,
 )
-NOT_IN_A_NAME = re.compile(r"[\x00-\x20\x7f,/]")
+NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f,]")
 NOT_IN_A_MODEL = re.compile(r"[\x00-\x1f\x7f]")
 NOT_IN_A_URL = re.compile(r"[^\x21-\x7e]")
 URL_FORM = (
@@ -75,7 +75,7 @@ def _provider(section: Section, steps: StepReader, environ: Mapping[str, str]) -
     section.warn_of_unknown(KEYS, unsupported=WITHOUT_EFFECT_OF_PROVIDERS)
     name = section.text("name") or ""
     if not name or NOT_IN_A_NAME.search(name):
-        section.problem("name", section.quoted("name"), "a name without spaces, commas, slashes")
+        section.problem("name", section.quoted("name"), "a name without commas and control characters")
     models = _models(section)
     url = _url(section, models, environ)
     section, more_keys = network.with_one_key(section)

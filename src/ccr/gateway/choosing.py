@@ -17,8 +17,10 @@ from ccr.catalog.lookup import name_facts
 from ccr.errors import RequestError
 from ccr.gateway.custom_router import Advice, custom_router_of
 from ccr.gateway.projects import ProjectRouters
+from ccr.gateway.routes import Found
 from ccr.gateway.sessions import checked_session_id, session_id_from_metadata
 from ccr.routing.facts import Facts, facts_from_view
+from ccr.routing.router import Tried
 from ccr.routing.rules import SESSION_MIN_TOKENS
 from ccr.routing.thinking import ALWAYS_EFFORT, ALWAYS_EFFORT_OF
 from ccr.routing.untagged import RULE as TAG_REMOVED
@@ -33,13 +35,14 @@ if TYPE_CHECKING:
     from ccr.gateway.lasting import Lasting
     from ccr.gateway.record import Record
     from ccr.gateway.replies import Client
-    from ccr.gateway.routes import Found, Routes
+    from ccr.gateway.routes import Routes
     from ccr.routing.facts import View
     from ccr.routing.router import Rulebook
     from ccr.routing.subagent import Tag
 
 _T = TypeVar("_T")
 
+CUSTOM: Final = "custom"
 URLS: Final = {"messages": "/v1/messages", "chat_completions": "/v1/chat/completions"}
 
 
@@ -82,11 +85,12 @@ class Choosing:
             rulebook = self._projects.rulebook(session_id, partial(working_directory, view))
         rulebook = rulebook or self._routes.rulebook
         facts = self._facts(view, body, rulebook, session_id)
-        found = await self._advised(view, body, record, rulebook) if self._advice is not None else None
-        if found is None:
+        advised = await self._advised(view, body, record, rulebook) if self._advice is not None else None
+        if isinstance(advised, Found):
+            found = advised._replace(removes_tag=bool(facts.subagent.model))
+        else:
             found = self._routes.find_for(facts, rulebook)
-        elif facts.subagent.model:
-            found = found._replace(removes_tag=True)
+            found = found if advised is None else found._replace(tried=(advised, *found.tried))
         note(record, found)
         return found, facts
 
@@ -111,8 +115,8 @@ class Choosing:
         default = rulebook.router.default or ""
         return facts._replace(tokens=self._learning.scaled(facts.tokens, default.partition(",")[2]))
 
-    async def _advised(self, view: View, body: bytes, record: Record, rulebook: Rulebook) -> Found | None:
-        """Return the route that the custom router names, None where the rules are to decide."""
+    async def _advised(self, view: View, body: bytes, record: Record, rulebook: Rulebook) -> Found | Tried:
+        """Return the route that the custom router names, or why the rules are to decide."""
         assert self._advice is not None  # noqa: S101 - the caller has looked
         client = record.client
         request = {
@@ -122,14 +126,13 @@ class Choosing:
             "tokenCount": view.tokens(),
             "sessionId": client.session_id,
         }
-        name = await self._advice.name(request, client.request_id)
-        if name is None:
-            return None
+        word = await self._advice.word(request, client.request_id)
+        if word.name is None:
+            return Tried(CUSTOM, word.why)
         try:
-            return self._routes.find_named(name, "custom", "the custom router says so", rulebook)
+            return self._routes.find_named(word.name, CUSTOM, word.why, rulebook)
         except RequestError as error:
-            self._advice.failed(error.message, client.request_id)
-            return None
+            return Tried(CUSTOM, self._advice.failed(error.message, client.request_id).why)
 
 
 def note(record: Record, found: Found) -> None:

@@ -14,7 +14,7 @@ import inspect
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from ccr.config.show import values_from_config
 from ccr.errors import ConfigError, Problem
@@ -74,6 +74,13 @@ class JavaScriptRouter:
         return await self._host.route(self._path, request, config)
 
 
+class Word(NamedTuple):
+    """What a custom router said. name: None where the rules are to decide, and why that is so."""
+
+    name: str | None
+    why: str = ""
+
+
 class Advice:
     """What the custom router of a configuration says, safely. deadline_s: how long it may take."""
 
@@ -90,8 +97,8 @@ class Advice:
         self._logger = logger
         self._deadline_s = deadline_s
 
-    async def name(self, request: dict[str, Any], request_id: str) -> str | None:
-        """Return the name it gives, None where it gives none or fails."""
+    async def word(self, request: dict[str, Any], request_id: str) -> Word:
+        """Return what it says to a request; a failure is logged."""
         try:
             async with asyncio.timeout(self._deadline_s):
                 # A copy each time: what it changes must not change what it is told next.
@@ -99,23 +106,22 @@ class Advice:
         except Exception as error:  # noqa: BLE001 - a person's code may raise anything
             is_late = isinstance(error, TimeoutError)
             reason = f"it took more than {self._deadline_s:g} s" if is_late else f"it raised {error!r}"
-            self.failed(reason, request_id, exc_info=None if is_late else error)
-            return None
+            return self.failed(reason, request_id, exc_info=None if is_late else error)
         if answer is None or answer == "":
-            return None
+            return Word(None, "the custom router names nothing")
         if isinstance(answer, str):
-            return answer
-        self.failed(f"it returned {type(answer).__name__}, not a text", request_id)
-        return None
+            return Word(answer, "the custom router says so")
+        return self.failed(f"it returned {type(answer).__name__}, not a text", request_id)
 
-    def failed(self, reason: str, request_id: str, *, exc_info: BaseException | None = None) -> None:
-        """Log why its answer does not count."""
+    def failed(self, reason: str, request_id: str, *, exc_info: BaseException | None = None) -> Word:
+        """Log why its answer does not count, and return that."""
         self._logger.warning(
             "the custom router was passed over: %s",
             reason,
             extra={"fields": {"request_id": request_id}},
             exc_info=exc_info,
         )
+        return Word(None, f"passed over: {reason}")
 
 
 def loaded_custom_router(config: Config) -> PythonRouter | Path | None:

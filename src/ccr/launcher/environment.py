@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 REMOVED = (
     "ANTHROPIC_API_KEY",  # asks "use this key?" and is sent next to our token
+    # each sends the client to a cloud of its own, whatever the base URL says (client 2.1.330, tried)
     "CLAUDE_CODE_USE_BEDROCK",
     "CLAUDE_CODE_USE_VERTEX",
     "CLAUDE_CODE_USE_FOUNDRY",
+    "CLAUDE_CODE_USE_MANTLE",
+    "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+    "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
 )
 FAMILY_VARIABLES = {
     "opus": "ANTHROPIC_DEFAULT_OPUS_MODEL",

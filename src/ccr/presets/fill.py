@@ -1,8 +1,8 @@
 """From a preset and its answers to the configuration of a service. Pure.
 
 Placeholders are ``#{field}``, as in the npm router's templates, and ``{{field}}``; only ids of the schema
-count, so that ``{{model}}`` of a status line stays. What no answer fills is left out, so that the person's
-own provider of that name can fill it, if it leads to the same place.
+count. In the status line ``{{…}}`` is a variable of its own, whatever the schema asks for. What no answer
+fills is left out, so that the person's own provider of that name can fill it, if it leads to the same place.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ccr.presets.manifest import Preset
 
 PLACEHOLDER: Final = re.compile(r"#\{([^{}]+)\}|\{\{\s*([^{}\s]+)\s*\}\}")
+OF_TEMPLATES: Final = re.compile(r"#\{([^{}]+)\}")
 OF_THE_MAIN_SERVICE: Final = ("PORT", "APIKEY", "HOST", "Router", "fallback")
 """What a preset does not take over from the person's configuration."""
 
@@ -108,33 +109,38 @@ def placeholders_in(value: Any) -> set[str]:
     return set().union(*(placeholders_in(part) for part in parts))
 
 
-def _filled(value: Any, ids: frozenset[str], values: Mapping[str, Any]) -> Any:
+def _filled(
+    value: Any, ids: frozenset[str], values: Mapping[str, Any], pattern: re.Pattern[str] = PLACEHOLDER
+) -> Any:
     if isinstance(value, str):
-        return _text(value, ids, values)
+        return _text(value, ids, values, pattern)
     if isinstance(value, dict):
-        parts = {key: _filled(entry, ids, values) for key, entry in value.items()}
+        parts = {
+            key: _filled(entry, ids, values, OF_TEMPLATES if key == "StatusLine" else pattern)
+            for key, entry in value.items()
+        }
         return {key: part for key, part in parts.items() if part is not MISSING}
     if isinstance(value, list):
-        return [part for entry in value if (part := _filled(entry, ids, values)) is not MISSING]
+        return [part for entry in value if (part := _filled(entry, ids, values, pattern)) is not MISSING]
     return value
 
 
-def _text(text: str, ids: frozenset[str], values: Mapping[str, Any]) -> Any:
-    found = [match[1] or match[2] for match in PLACEHOLDER.finditer(text)]
+def _text(text: str, ids: frozenset[str], values: Mapping[str, Any], pattern: re.Pattern[str]) -> Any:
+    found = [match[match.lastindex or 0] for match in pattern.finditer(text)]
     wanted = [name for name in found if name in ids]
     if not wanted:
         return text
     if any(values.get(name) in (None, "") for name in wanted):
         return MISSING
-    whole = PLACEHOLDER.fullmatch(text)
+    whole = pattern.fullmatch(text)
     if whole is not None:
         return values[wanted[0]]  # alone it keeps its type
 
     def value_of(match: re.Match[str]) -> str:
-        name = match[1] or match[2]
+        name = match[match.lastindex or 0]
         return str(values[name]) if name in ids else match[0]
 
-    return PLACEHOLDER.sub(value_of, text)
+    return pattern.sub(value_of, text)
 
 
 def _mapped(

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ccr.config.interpolate import VARIABLE
 from ccr.config.load import config_from_bytes
+from ccr.launcher.environment import REMOVED
 from ccr.presets.fill import filled, service_document, with_whole_paths
 from ccr.setup.config_change import read_written
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from ccr.config.paths import Paths
     from ccr.presets.manifest import Preset
 
-CLIENT_VARIABLES: Final = ("ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY")
+CLIENT_VARIABLES: Final = (
+    *("ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "NO_PROXY", "no_proxy"),
+    *REMOVED,
+)
 """A preset does not decide whom the client talks to: that is its service."""
 
 
@@ -54,12 +58,7 @@ def plan_of(paths: Paths, preset: Preset, values: Mapping[str, Any], folder: Pat
     """
     base = read_written(paths.config_file, may_be_missing=True).document
     own = filled(preset, values, folder)
-    settings = own.get("claudeCodeSettings")
-    settings = dict(settings) if isinstance(settings, dict) else {}
-    env = settings.get("env")
-    if isinstance(env, dict):
-        settings["env"] = {key: value for key, value in env.items() if key not in CLIENT_VARIABLES}
-    return Plan(service_document(with_whole_paths(base, paths.home), own), settings)
+    return Plan(service_document(with_whole_paths(base, paths.home), own), _settings(own))
 
 
 def facts_of(preset: Preset, values: Mapping[str, Any], folder: Path) -> dict[str, list[str]]:
@@ -71,14 +70,26 @@ def facts_of(preset: Preset, values: Mapping[str, Any], folder: Path) -> dict[st
         for each in providers
         if isinstance(each, dict)
     ]
-    settings = own.get("claudeCodeSettings")
-    hooks = [key for key in ("hooks", "apiKeyHelper", "statusLine", "env") if key in (settings or {})]
+    settings = _settings(own)
+    env = settings.pop("env", {})
     return {
         "sends requests to": sorted({urlsplit(url).netloc or url for url in urls if url}),
         "reads variables": sorted(set(_variables(own))),
         "runs files": _files(own),
-        "sets in Claude Code": hooks,
+        "sets in Claude Code": sorted([*settings, *(f"env.{name}" for name in env)]),
     }
+
+
+def _settings(own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of Claude Code, without what would lead it past the service."""
+    settings = own.get("claudeCodeSettings")
+    settings = dict(settings) if isinstance(settings, dict) else {}
+    env = settings.get("env")
+    if isinstance(env, dict):
+        settings["env"] = {key: value for key, value in env.items() if key not in CLIENT_VARIABLES}
+    else:
+        settings.pop("env", None)
+    return settings
 
 
 def _variables(value: Any) -> list[str]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 HTTP_PORT: Final = 80
 _ID: Final = "{id}"
+PRESETS: Final = "a preset has a service of its own, and `ccr NAME` runs it"
+"""The npm router serves presets below this path."""
 REMEDY: Final = "Start the client with `ccr code`, or set the variables that `ccr env` prints."
 
 
@@ -108,9 +110,9 @@ class Guard:
             if path.startswith(beginning) and path != beginning:
                 return key
         if path not in self._endpoints:
-            raise RequestError(
-                f"there is no {_shown(path)} here; ccr serves {', '.join(self._endpoints)}", status=404
-            )
+            served = f"ccr serves {', '.join(self._endpoints)}"
+            remedy = PRESETS if path.startswith("/preset/") else served
+            raise RequestError(f"there is no {_shown(path)} here; {remedy}", status=404)
         return path
 
     def check(self, method: str, path: str, headers: Headers) -> None:

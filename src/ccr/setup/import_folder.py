@@ -1,7 +1,6 @@
 """A configuration of another installation, made usable here: what it must lose is named, the rest stays.
 
-The npm router skips in silence what it cannot use; here the same is a problem that stops the start. So an
-import takes such things out, and says so. Nothing is written here, files are only looked for.
+Nothing is written here, files are only looked for.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from ccr.config.address import is_loopback
 from ccr.config.load import REMOTE_KEY_CHARACTERS
 from ccr.config.model import Step
 from ccr.config.router import SCENARIOS
+from ccr.setup.import_problems import drop_providers, drop_values
+from ccr.setup.route_choice import providers_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,41 +21,30 @@ if TYPE_CHECKING:
     from ccr.setup.import_v3 import Imported
 
 KINDS: Final = ("default", *SCENARIOS)
+KEY_NEEDED: Final = f"an APIKEY of at least {REMOTE_KEY_CHARACTERS} characters"
+ALLOWED: Final = '"ALLOW_REMOTE": true'
 
 
-def make_usable(imported: Imported, folder: Path, check_step: Callable[[Step], object]) -> None:
+def make_usable(
+    imported: Imported, file: Path, check_step: Callable[[Step], object], environ: Mapping[str, str]
+) -> None:
     """Take out of ``imported.document`` what would stop the start, and note it.
 
-    folder: where relative paths of the configuration start. check_step: raises ValueError on a step that
-    cannot be built; steps that files of the person's may define are not checked.
+    file: what is imported; relative paths start beside it. check_step: raises ValueError on
+    a step that cannot be built; of steps that files of the person's may define only the form is checked.
     """
-    _find_files(imported, folder)
+    _find_files(imported, file.absolute().parent)
     has_files = bool(imported.document.get("transformers"))
-    key = "Providers" if imported.document.get("Providers") else "providers"
-    entries = imported.document.get(key)
-    kept = []
-    for entry in entries if isinstance(entries, list) else []:
-        fault = _fault_of(entry)
-        if fault:
-            name = entry.get("name") if isinstance(entry, dict) else "without a name"
-            imported.lost.append(f"The provider {name} has {fault}; it was skipped there, too.")
-        elif has_files:
-            kept.append(entry)
-        else:
-            kept.append(_with_known_steps(imported, entry, check_step))
-    imported.document[key] = kept
-    _drop_dead_routes(imported, kept)
+    for key in ("Providers", "providers"):
+        entries = imported.document.get(key)
+        if isinstance(entries, list):
+            imported.document[key] = [
+                _with_known_steps(imported, entry, None if has_files else check_step) for entry in entries
+            ]
     _close(imported)
-
-
-def _fault_of(entry: Any) -> str | None:
-    if not isinstance(entry, dict) or not entry.get("name"):
-        return "no name"
-    if not (entry.get("api_base_url") or entry.get("host") or entry.get("profile")):
-        return "no api_base_url"
-    if not entry.get("models"):
-        return "no models"
-    return None
+    drop_providers(imported, environ, file)
+    _drop_dead_routes(imported, providers_in(imported.document))
+    drop_values(imported, environ, file)
 
 
 def _find_files(imported: Imported, folder: Path) -> None:
@@ -90,37 +80,36 @@ def _whole(path: object, folder: Path) -> str:
     return text if text.startswith(("~", "$")) or Path(text).is_absolute() else str(folder / text)
 
 
-def _with_known_steps(
-    imported: Imported, entry: dict[str, Any], check_step: Callable[[Step], object]
-) -> dict[str, Any]:
-    chains = entry.get("transformer")
+def _with_known_steps(imported: Imported, entry: Any, check_step: Callable[[Step], object] | None) -> Any:
+    chains = entry.get("transformer") if isinstance(entry, dict) else None
     if not isinstance(chains, dict):
         return entry
 
     def is_known(step: Any) -> bool:
         fault = _fault_of_step(step, check_step)
         if fault:
-            imported.lost.append(f"A transformer of {entry['name']} was left out: {fault}.")
+            imported.lost.append(f"A transformer of {entry.get('name')} was left out: {fault}.")
         return not fault
 
     usable: dict[str, Any] = {}
     for key, chain in chains.items():
         steps = chain if key == "use" else chain.get("use") if isinstance(chain, dict) else None
         if not isinstance(steps, list):
-            imported.lost.append(f"transformer.{key} of {entry['name']} has a form that is not known.")
+            imported.lost.append(f"transformer.{key} of {entry.get('name')} has a form that is not known.")
             continue
         kept = [step for step in steps if is_known(step)]
         usable[key] = kept if key == "use" else {**chain, "use": kept}
     return {**entry, "transformer": usable}
 
 
-def _fault_of_step(step: Any, check_step: Callable[[Step], object]) -> str | None:
+def _fault_of_step(step: Any, check_step: Callable[[Step], object] | None) -> str | None:
     parts = step if isinstance(step, list) and 1 <= len(step) <= 2 else [step]
     name, options = parts[0], parts[1] if len(parts) == 2 else {}
     if not isinstance(name, str) or not isinstance(options, dict):
         return 'it is neither a name nor ["name", {options}]'
     try:
-        check_step(Step(name=name, options=options))
+        if check_step is not None:
+            check_step(Step(name=name, options=options))
     except ValueError as error:
         return f"{name}: {error}"
     return None
@@ -130,6 +119,8 @@ def _drop_dead_routes(imported: Imported, providers: list[dict[str, Any]]) -> No
     routes = {f"{each['name']},{model}".lower() for each in providers for model in each["models"]}
 
     def alive(value: Any) -> bool:
+        if "$" in str(value):
+            return True  # nobody knows yet
         return ",".join(part.strip() for part in str(value).split(",", 1)).lower() in routes
 
     router = dict(imported.document.get("Router") or {})
@@ -153,11 +144,11 @@ def _drop_dead_routes(imported: Imported, providers: list[dict[str, Any]]) -> No
 def _close(imported: Imported) -> None:
     """Listen on this machine alone where no sufficient key keeps others out."""
     host, key = str(imported.document.get("HOST") or ""), str(imported.document.get("APIKEY") or "")
-    if host and not is_loopback(host) and len(key) < REMOTE_KEY_CHARACTERS and not key.startswith("$"):
-        imported.document["HOST"] = "127.0.0.1"
-        imported.notes.append(
-            f"HOST was {host}; other machines need an APIKEY of at least {REMOTE_KEY_CHARACTERS} characters."
-        )
+    if not host or is_loopback(host) or imported.document.get("ALLOW_REMOTE"):
+        return
+    imported.document["HOST"] = "127.0.0.1"
+    needed = [] if len(key) >= REMOTE_KEY_CHARACTERS or key.startswith("$") else [KEY_NEEDED]
+    imported.notes.append(f"HOST was {host}; other machines need {' and '.join([*needed, ALLOWED])}.")
 
 
 def beside(folder: Path) -> list[str]:

@@ -70,11 +70,15 @@ class Imported:
 
 @dataclass(frozen=True)
 class Stored:
-    """What the database holds. legacy: the config.json it took over, the newest one."""
+    """What the database holds. legacy: the config.json it took over, the newest one.
+
+    keys: those of clients that can be read; encrypted_keys: how many cannot.
+    """
 
     settings: dict[str, Any]
     keys: tuple[str, ...] = ()
     legacy: dict[str, Any] | None = None
+    encrypted_keys: int = 0
 
 
 def read_database(path: Path) -> Stored:
@@ -88,6 +92,10 @@ def read_database(path: Path) -> Stored:
                 "SELECT encrypted_key FROM api_keys WHERE encryption = 'plain' AND id NOT LIKE 'profile:%' "
                 "ORDER BY rowid",
             )
+            encrypted = _rows(
+                database,
+                "SELECT id FROM api_keys WHERE encryption <> 'plain' AND id NOT LIKE 'profile:%'",
+            )
             legacy = _rows(
                 database,
                 "SELECT content FROM legacy_storage_backups WHERE source_kind = 'legacy-json-config' "
@@ -100,6 +108,7 @@ def read_database(path: Path) -> Stored:
         settings or {},
         tuple(key for key in keys if isinstance(key, str)),
         next((each for each in found if each and (each.get("Providers") or each.get("providers"))), None),
+        len(encrypted),
     )
 
 
@@ -180,14 +189,16 @@ def _add_provider(result: Imported, entry: Mapping[str, Any], earlier: Mapping[s
     )
     if whole != base:
         result.notes.append(f"The provider {name} got the whole URL {whole}.")
-    credentials = [_first(each, "api_key", "apiKey", "apikey") for each in _tables(entry, "credentials")]
-    keys = [key for key in (_first(entry, "api_key", "apiKey", "apikey"), *credentials) if key]
-    if len(set(keys)) > 1:
-        result.lost.append(f"Of the {len(set(keys))} keys of the provider {name} the first was taken.")
+    pool = [each for each in _tables(entry, "credentials") if each.get("enabled") is not False]
+    credentials = [_first(each, "api_key", "apiKey", "apikey") for each in (entry, *pool)]
+    keys = list(dict.fromkeys(key for key in credentials if key))
+    if len(keys) > 1:
+        result.notes.append(f"The {len(keys)} keys of the provider {name} are taken in turn (api_keys).")
     provider = {
         "name": name,
         "api_base_url": whole,
         "api_key": keys[0] if keys else "",
+        "api_keys": keys[1:],
         "models": entry.get("models", []),
     }
     if isinstance(entry.get("transformer"), dict):
@@ -214,6 +225,8 @@ def _add_settings(result: Imported, stored: Stored) -> None:
         result.notes.append("The first of its client keys is APIKEY.")
     if len(stored.keys) > 1:
         result.lost.append(f"{len(stored.keys) - 1} further client keys: ccr has one, APIKEY.")
+    if stored.encrypted_keys:
+        result.lost.append(f"{stored.encrypted_keys} client keys are encrypted: give those clients APIKEY.")
 
 
 def _add_router(result: Imported, settings: Mapping[str, Any]) -> None:

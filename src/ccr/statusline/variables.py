@@ -34,7 +34,7 @@ def variables_from(
     """
     window, cost = _table(told, "context_window"), _table(told, "cost")
     usage = _usage(window, answer)
-    added, removed = (int(number_from(cost.get(f"total_lines_{what}"))) for what in ("added", "removed"))
+    added, removed = _known(cost, "total_lines_added"), _known(cost, "total_lines_removed")
     model = _table(told, "model")
     names = (answer.model if answer else "", model.get("display_name"), model.get("id"), default_model)
     return {
@@ -43,19 +43,19 @@ def variables_from(
         "model": next((name for name in names if isinstance(name, str) and name), ""),
         "modelId": _text(model.get("id")),
         "modelName": _text(model.get("display_name")),
-        "inputTokens": count(usage.get("input_tokens", 0)),
-        "outputTokens": count(usage.get("output_tokens", 0)),
-        "totalInputTokens": count(number_from(window.get("total_input_tokens"))),
-        "totalOutputTokens": count(number_from(window.get("total_output_tokens"))),
+        "inputTokens": count(usage.get("input_tokens")),
+        "outputTokens": count(usage.get("output_tokens")),
+        "totalInputTokens": count(_known(window, "total_input_tokens")),
+        "totalOutputTokens": count(_known(window, "total_output_tokens")),
         "contextPercent": _context_percent(window, usage),
         "contextWindowSize": _window(number_from(window.get("context_window_size"))),
         "cost": money(number_from(cost.get("total_cost_usd"))),
         "totalCost": money(number_from(cost.get("total_cost_usd"))),
         "duration": time_text(number_from(cost.get("total_duration_ms"))),
         "apiDuration": time_text(number_from(cost.get("total_api_duration_ms"))),
-        "linesAdded": str(added),
-        "linesRemoved": str(removed),
-        "netLines": str(added - removed),
+        "linesAdded": "" if added is None else f"{added:.0f}",
+        "linesRemoved": "" if removed is None else f"{removed:.0f}",
+        "netLines": "" if added is None or removed is None else f"{added - removed:.0f}",
         "tokenSpeed": f"{measured.tokens_per_s:.0f}" if measured and measured.tokens_per_s else "",
         "timeToFirstToken": time_text(measured.first_token_s * 1000)
         if measured and measured.first_token_s
@@ -76,8 +76,10 @@ def folder_of(told: Mapping[str, Any]) -> str:
     return _text(_table(told, "workspace").get("current_dir")) or _text(told.get("cwd"))
 
 
-def count(tokens: float) -> str:
-    """Return a number of tokens: 67, 12.3k, 1.2M."""
+def count(tokens: float | None) -> str:
+    """Return a number of tokens: 67, 12.3k, 1.2M; "" for one that is not known."""
+    if tokens is None:
+        return ""
     if tokens <= MANY_TOKENS:
         return str(int(tokens))
     if tokens < MANY_TOKENS**2:
@@ -132,13 +134,20 @@ def _context_percent(window: Mapping[str, Any], usage: Mapping[str, float]) -> s
     if isinstance(given, int | float) and not isinstance(given, bool):
         return f"{given:.0f}"
     size = number_from(window.get("context_window_size"))
-    return f"{usage.get('input_tokens', 0) * PERCENT / size:.0f}" if size > 0 else ""
+    prompt = usage.get("input_tokens")
+    return f"{prompt * PERCENT / size:.0f}" if prompt is not None and size > 0 else ""
 
 
 def _window(size: float) -> str:
     if size <= 0:
         return ""
     return f"{size / MANY_TOKENS:.0f}k" if size < MANY_TOKENS**2 else f"{size / MANY_TOKENS**2:.0f}M"
+
+
+def _known(values: Mapping[str, Any], key: str) -> float | None:
+    """Return a number that is there, also 0; None when it is not."""
+    value = values.get(key)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _table(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
