@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from ccr.routing.subagent import Tag
 
 _T = TypeVar("_T")
-
-URLS: Final = {"messages": "/v1/messages", "chat_completions": "/v1/chat/completions"}
 
 
 class Choosing:
@@ -118,7 +116,7 @@ class Choosing:
         request = {
             "body": msgspec.json.decode(body),
             "headers": _headers(client),
-            "url": URLS[record.route],
+            "url": record.path,
             "tokenCount": view.tokens(),
             "sessionId": client.session_id,
         }

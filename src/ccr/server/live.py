@@ -116,6 +116,7 @@ class Live:
             "problems": list(self._problems),
             "restart_needed_for": list(self._need_restart),
             "earlier_generations_running": len(self._retired),
+            "end_points": {path: each.name for path, each in self.current.plugins.end_points.items()},
         }
 
     async def close(self) -> None:
