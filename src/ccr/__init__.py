@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ccr.errors import ApiError, RequestError
     from ccr.protocol.openai import ChatMessage, ChatRequest
     from ccr.transformers.base import Chunk, ChunkStep, Completion, Context, Target, Transformer
+    from ccr.transformers.texts import with_texts
 
 __version__ = "0.1.0"
 
@@ -28,12 +29,14 @@ __all__ = [
     "Target",
     "Transformer",
     "__version__",
+    "with_texts",
 ]
 
 _MODULES = {
     "ccr.errors": ("ApiError", "RequestError"),
     "ccr.protocol.openai": ("ChatMessage", "ChatRequest"),
     "ccr.transformers.base": ("Chunk", "ChunkStep", "Completion", "Context", "Target", "Transformer"),
+    "ccr.transformers.texts": ("with_texts",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import ccr
 from ccr.cli.logs import readable
 from ccr.cli.main import COMMANDS, cli, run
-from ccr.cli.status_report import counted, duration, identified
+from ccr.cli.status_report import counted, duration, identified, served_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -264,6 +264,11 @@ class TestStatus:
             "  identity  r: on-behalf-of-user (a header), token ends: unknown",
         ]
         assert identified({}) == []
+
+    def test_routes_of_plugins_are_shown(self) -> None:
+        assert served_beside({}) == []
+        counts = {"configuration": {"end_points": {"/v1/responses": "responses"}}}
+        assert served_beside(counts) == ["  endPoint  POST /v1/responses (responses)"]
 
     @pytest.mark.parametrize(
         ("seconds", "text"),

@@ -139,7 +139,7 @@ def test_asking_for_what_is_not_there_yet(file: Path) -> None:
 
 def test_asking_for_a_workspace(file: Path) -> None:
     typed = "+\nwork\nadb-2.azuredatabricks.net\n$WORK_TOKEN\nsonnet\n\n1\nwork,sonnet\n\ny\n"
-    done = CliRunner().invoke(model, [], input=typed, env={"WORK_TOKEN": "token-of-work"})
+    done = CliRunner().invoke(cli, ["model"], input=typed, env={"WORK_TOKEN": "token-of-work"})
     assert done.exit_code == 0, done.output
     assert "token-of-work" not in done.output
     assert '"host": "adb-2.azuredatabricks.net"' in file.read_text()

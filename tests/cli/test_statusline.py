@@ -51,7 +51,7 @@ def test_the_line_of_a_preset_that_has_run_is_that_of_its_service(home: Path) ->
     service = home / "presets" / "team" / "service"
     service.mkdir()
     (service / "config.json").write_text(modules("filled {{workDirName}}"))
-    assert CliRunner().invoke(statusline, ["team"], input=TOLD).stdout == "filled proj\n"
+    assert CliRunner().invoke(cli, ["statusline", "team"], input=TOLD).stdout == "filled proj\n"
 
 
 def test_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:

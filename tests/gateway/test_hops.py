@@ -106,6 +106,9 @@ class Remote:
     async def request(self, body: bytes, context: Context, asked: Asked) -> Hooked:
         return self.hooked(body)
 
+    async def authorize(self, body: bytes, context: Context, asked: Asked) -> Hooked:
+        raise NotImplementedError
+
 
 async def post(service: Service, path: str = "/v1/messages", **changes: Any) -> Answered:
     return await ask(service.port, request(service.port, path, message_body(model=MODEL, **changes)))

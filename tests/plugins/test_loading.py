@@ -60,15 +60,16 @@ class FakeHost:
         self.made.append((plugin_name, step_options))
         return len(self.made)
 
-    async def request(self, *arguments: Any) -> str:
-        self.calls.append(arguments)
+    async def request(self, *arguments: Any, hook: str) -> str:
+        self.calls.append((*arguments, hook))
         return "hooked"
 
     async def load_router(self, path: str) -> None:
         if "broken" in path:
             raise PluginError("broken.js", "it throws", trace="Error: it throws\n    at broken.js:1")
 
-    async def response(self, *arguments: Any) -> str:
+    async def response(self, *arguments: Any, is_last: bool) -> str:
+        assert is_last
         self.calls.append(arguments)
         return "answered"
 
@@ -151,7 +152,8 @@ async def test_javascript(node: FakeHost) -> None:
     context = Context(provider="p", model="m", request_id="req_1", session_id="s")
     asked = Asked(b"{}", {"user-agent": "x"}, "/v1/messages")
     assert cast("Any", await first.request(b"body", context, asked)) == "hooked"
-    number, body, provider, client = node.calls[0]
+    number, body, provider, client, hook = node.calls[0]
+    assert hook == "transformRequestIn"
     assert (number, body, provider["baseUrl"], provider["apiKey"]) == (
         first.number,
         b"body",

@@ -88,6 +88,25 @@ def test_files_that_are_refused(tmp_path: Path, text: str, said: str, trace: str
         assert set(sys.modules) == before
 
 
+def test_an_import_of_a_file_beside_it_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "beside_it.py").write_text("x = 1")
+    with pytest.raises(PluginError, match="files beside it are not found by import") as caught:
+        transformers_in_file(written(tmp_path, "from beside_it.deeper import x"))
+    assert "No module named 'beside_it'" in caught.value.message
+
+
+def test_options_are_there_whatever_init_does(tmp_path: Path) -> None:
+    text = """
+from ccr import Transformer
+class Mine(Transformer):
+    name = "mine"
+    def __init__(self, options):
+        self.other = 1
+"""
+    (kind,) = transformers_in_file(written(tmp_path, text))
+    assert made(kind, {"debug": True}).options == {"debug": True}
+
+
 def test_a_file_that_others_can_write_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="written by other users"):
         transformers_in_file(written(tmp_path, "raise AssertionError('it ran')", 0o602))

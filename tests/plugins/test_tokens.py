@@ -66,7 +66,8 @@ class Host:
     def __init__(self) -> None:
         self.providers: list[Any] = []
 
-    async def request(self, _instance: int, _body: bytes, provider: Any, _context: Any) -> str:
+    async def request(self, _instance: int, _body: bytes, provider: Any, _context: Any, *, hook: str) -> str:
+        assert hook == "transformRequestIn"
         self.providers.append(provider)
         return "hooked"
 

@@ -325,6 +325,18 @@ class TestOwnFiles:
             await until(lambda: service.app.live.report()["generation"] == 2)
             assert service.app.live.report()["problems"] == []
 
+    async def test_whatever_it_raises_the_next_edit_counts(self, tmp_path: Path, mine: Path) -> None:
+        config = self.config_of("http://127.0.0.1:1", mine)
+        async with self.serving(tmp_path, config) as service:
+            odd = "options = property(lambda self: 1 / 0, lambda self, value: None)"
+            mine.write_text(f"{MINE.format('x')}\n    {odd}\n")
+            await until(lambda: bool(service.app.live.report()["problems"]))
+            (problem,) = service.app.live.report()["problems"]
+            assert problem == "it cannot be used: ZeroDivisionError: division by zero"
+            assert any(entry.exc_info for entry in service.log)
+            mine.write_text(MINE.format("third"))
+            await until(lambda: service.app.live.report()["generation"] == 2)
+
     async def test_an_edited_custom_router_counts(self, tmp_path: Path) -> None:
         router = tmp_path / "router.py"
         router.write_text("def route(request, config): return None")

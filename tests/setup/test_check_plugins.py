@@ -13,6 +13,7 @@ import pytest
 from ccr.config.model import Config, Step, TransformerFile
 from ccr.errors import ConfigError
 from ccr.plugins.hosting import plugin_loader
+from ccr.server.routes import is_built_in
 from ccr.setup.check_plugins import load_own_files, names_own_files, plugin_findings
 from tests.server.service import config_for
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js here")
-ENDPOINT = "module.exports = class { name = 'own-route'; endPoint = '/v1/own'; };"
+ENDPOINT = "module.exports = class { name = 'own-route'; endPoint = '/status'; };"
 
 
 def written(folder: Path, name: str, text: str) -> Path:
@@ -81,13 +82,16 @@ async def test_a_custom_router_that_loads_is_not_called(tmp_path: Path, router: 
 
 
 @needs_node
-async def test_a_route_of_a_plugins_own_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_route_that_cannot_be_served_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     config = config_with(written(tmp_path, "own.js", ENDPOINT), None, Step(name="own-route"))
     (finding,) = await plugin_findings(config, tmp_path, os.environ)
     assert finding.status == "warning"
-    assert "the endPoint /v1/own of own-route is not served" in finding.text
+    assert "the endPoint /status of own-route is not served: ccr answers there itself" in finding.text
     log = logging.getLogger("ccr.test")
-    await (await plugin_loader(tmp_path, os.environ, secrets=lambda _: (), log=log)(config)).close()
+    load = plugin_loader(tmp_path, os.environ, secrets=lambda _: (), log=log, is_built_in=is_built_in)
+    await (await load(config)).close()
     assert [record.getMessage() for record in caplog.records] == [finding.text]
 
 

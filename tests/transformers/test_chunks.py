@@ -187,7 +187,7 @@ def test_large_numbers_stay_exact() -> None:
     ("result", "said"),
     [
         (ValueError("no"), "step 0 failed in chunk: ValueError: no"),
-        (None, "it returned NoneType, not a list of chunks"),
+        (None, "it returned nothing, not a list of chunks"),
         ({"choices": []}, "it returned dict, not a list of chunks"),
         (["x"], "it returned str, not a list of chunks"),
         ([{"choices": [], "x": object()}], "step 0 failed in chunk: TypeError"),
@@ -218,7 +218,7 @@ def test_a_step_that_fails_at_the_end() -> None:
 def test_a_step_that_fails_at_an_end_without_done(call: str) -> None:
     chunks = through(Failing(None, at="end"))
     chunks.feed(event(chunk("a", "stop")))
-    with pytest.raises(TransformerError, match="failed in end: it returned NoneType"):
+    with pytest.raises(TransformerError, match="failed in end: it returned nothing"):
         getattr(chunks, call)()
 
 

@@ -145,12 +145,12 @@ async def _later() -> None: ...
 @pytest.mark.parametrize(
     ("hook", "value", "said"),
     [
-        ("request", None, "it returned NoneType, not a request"),
+        ("request", None, "it returned nothing, not a request"),
         ("request", [], "it returned list, not a request"),
         ("request", {"model": object()}, "TypeError"),
         ("target", ("https://h", {}), "it returned tuple, not a Target"),
         ("target", Target("ftp://h", {}), "the URL does not begin with https:// and a host"),
-        ("completion", None, "it returned NoneType, not a completion"),
+        ("completion", None, "it returned nothing, not a completion"),
     ],
 )
 def test_what_a_hook_may_not_return(hook: str, value: object, said: str) -> None:

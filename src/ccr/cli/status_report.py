@@ -107,6 +107,7 @@ def _lines(values: dict[str, Any]) -> list[str]:
     lines.append(f"  config    {values['config_file']}")
     lines += [f"  provider  {each['name']}: {', '.join(each['models'])}" for each in values["providers"]]
     lines += [f"  route     {_route(rule, route, values)}" for rule, route in values["routes"].items()]
+    lines += served_beside(values["counts"])
     lines += identified(values["counts"])
     lines += counted(values["counts"])
     return lines + reloaded(values["counts"])
@@ -118,6 +119,12 @@ def _route(rule: str, route: str | None, values: dict[str, Any]) -> str:
     above = f" (above {threshold} tokens)" if rule == "longContext" and threshold else ""
     others = values["fallbacks"].get(rule, ())
     return f"{rule}{above} -> {route}" + (f", then {', '.join(others)}" if others else "")
+
+
+def served_beside(counts: dict[str, Any]) -> list[str]:
+    """Return lines for the routes of plugins' own."""
+    end_points = (counts.get("configuration") or {}).get("end_points") or {}
+    return [f"  endPoint  POST {path} ({name})" for path, name in end_points.items()]
 
 
 def identified(counts: dict[str, Any]) -> list[str]:

@@ -148,6 +148,7 @@ class _Service:
         from ccr.server.app import serve  # imported late: the HTTP server is half of the start-up time
         from ccr.server.departure import Departure
         from ccr.server.reload import Source
+        from ccr.server.routes import is_built_in
         from ccr.upstream.discovered import models_file
 
         departure = Departure()
@@ -179,6 +180,7 @@ class _Service:
                         self.environ,
                         secrets=lambda config: secrets_of(config, self.key, self.environ),
                         log=self.log,
+                        is_built_in=is_built_in,
                     ),
                 ),
                 departure=departure,

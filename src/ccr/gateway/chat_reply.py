@@ -45,7 +45,11 @@ class ChatReply:
         self.usage: ChatUsage | None = None
         self.error: ApiError | None = None
         self.is_finished = False
+        self.is_left = False
+        """Whoever reads it goes before its end, so that the connection cannot be kept."""
         self.received_bytes = 0
+        self.sent_bytes: int | None = None
+        """What went to the client, where that is something else than what was received."""
         self.event_count = 0
         self._provider = provider
         self._model = model
@@ -72,6 +76,7 @@ class ChatReply:
             self.error = error
         if self.error is not None:
             if self.is_finished:
+                self.error = None  # the answer was complete
                 return b""
             raise self.error
         self.received_bytes += len(data)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 CUSTOM: Final = "custom"
-URLS: Final = {"messages": "/v1/messages", "chat_completions": "/v1/chat/completions"}
 
 
 class Choosing:
@@ -122,7 +121,7 @@ class Choosing:
         request = {
             "body": msgspec.json.decode(body),
             "headers": _headers(client),
-            "url": URLS[record.route],
+            "url": record.path,
             "tokenCount": view.tokens(),
             "sessionId": client.session_id,
         }

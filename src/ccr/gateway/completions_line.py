@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ccr.gateway.routes import Route
     from ccr.gateway.sending import Sending
     from ccr.protocol.openai import ChatRequest
+    from ccr.transformers.remote import HookedRequest
     from ccr.upstream.client import Upstream
 
 
@@ -41,13 +42,30 @@ class CompletionsLine:
         self, chat: ChatRequest, route: Route, record: Record, body: bytes
     ) -> Reply | StreamReply:
         """Answer a chat request (which nobody else holds; body: its bytes). Raises ApiError."""
+        reply = await self.answer(chat, route, record, body)
+        if isinstance(reply, Reply):
+            self._recorder.end(record)
+        return reply
+
+    async def answer(
+        self,
+        chat: ChatRequest,
+        route: Route,
+        record: Record,
+        body: bytes,
+        first: HookedRequest | None = None,
+    ) -> Reply | ChatReply:
+        """Answer as `completions` does; of a whole answer the record has not ended yet.
+
+        first: what the end point of a transformer has made of the request.
+        """
         if not route.url:
             raise RequestError(
                 f"model: `{record.provider}` speaks the Messages API only: ask for it at /v1/messages"
             )
         chat["model"] = route.model
         record.is_stream = bool(chat.get("stream"))
-        answer = await self._sending.send(route, chat, record, None, body)
+        answer = await self._sending.send(route, chat, record, None, body, first)
         if record.is_stream and answer.content_type != JSON_TYPE:
             return self._stream(answer, route, record)
         if answer.content_type == STREAM_TYPE:
@@ -70,24 +88,41 @@ class CompletionsLine:
             headers = {"content-type": EVENT_STREAM, "cache-control": "no-cache"}
             reply = Reply(200, chunks_from_completion(data), headers)
         record.sent_bytes = len(reply.body)
-        self._recorder.end(record)
         return reply
+
+    async def passed(
+        self, data: bytes, route: Route, record: Record, body: bytes, *, is_stream: bool
+    ) -> Reply | ChatReply:
+        """Relay a request and its answer as they are, in whatever form; of a whole answer the record goes on.
+
+        data: the request; body: as it came. Raises ApiError.
+        """
+        record.is_stream = is_stream
+        if not route.url:
+            route = route._replace(url=route.provider.url)
+        answer = await self._sending.pass_on(route, data, record, body)
+        if answer.content_type == STREAM_TYPE:
+            return self._stream(answer, route, record)
+        said = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)
+        record.sent_bytes = len(said)
+        return Reply(200, said)
 
     def _patience_with(self, route: Route) -> Patience:
         return self._patience.with_provider(route.provider.network.timeouts)
 
     def _stream(self, answer: Incoming, route: Route, record: Record) -> ChatReply:
         def on_end(reply: ChatReply) -> None:
-            record.sent_bytes = record.upstream_bytes = reply.received_bytes
+            record.upstream_bytes = reply.received_bytes
+            record.sent_bytes = reply.received_bytes if reply.sent_bytes is None else reply.sent_bytes
             record.events = reply.event_count
             if reply.usage is not None:
                 record.usage = usage_from_chat(reply.usage)
-            if reply.is_finished:
+            if reply.is_finished and not reply.is_left:
                 release(self._upstream, answer)
-                self._recorder.end(record)
             else:
                 answer.close()
-                self._recorder.end(record, reply.error or asyncio.CancelledError())
+            cancelled = None if reply.is_finished else asyncio.CancelledError()
+            self._recorder.end(record, reply.error or cancelled)
 
         return ChatReply(
             answer,

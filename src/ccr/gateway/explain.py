@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,7 +24,7 @@ from ccr.protocol.redaction import redacted
 from ccr.upstream.headers import request_headers, signs_itself
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from ccr.config.model import Provider
     from ccr.gateway.lines import Lines
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from ccr.gateway.routes import Found, Route
     from ccr.upstream.client import Upstream
     from ccr.upstream.retry import Effort
+
+    Line = Callable[[bytes, Record], Awaitable[object]]
 
 _QUERY_SECRET: Final = re.compile(r"(?P<name>[^&=]*(?:key|token|secret|sig)[^&=]*)=[^&]*", re.IGNORECASE)
 
@@ -90,21 +93,27 @@ class Explaining:
 
     async def messages(self, body: bytes, client: Client) -> Reply:
         """Explain a Messages request. Raises RequestError (400) for one that is refused before a route."""
-        return await self._explained(body, client, "messages")
+        return await self._explained(body, client, "messages", lambda lines: lines.messages)
 
     async def chat_completions(self, body: bytes, client: Client) -> Reply:
         """Explain a chat request; errors as for `messages`."""
-        return await self._explained(body, client, "chat_completions")
+        return await self._explained(body, client, "chat_completions", lambda lines: lines.chat_completions)
 
-    async def _explained(self, body: bytes, client: Client, line: str) -> Reply:
+    async def end_point(self, path: str, body: bytes, client: Client) -> Reply:
+        """Explain a request at the route of a plugin's own; errors as for `messages`."""
+        return await self._explained(body, client, path, lambda lines: partial(lines.end_point, path))
+
+    async def _explained(
+        self, body: bytes, client: Client, route: str, line: Callable[[Lines], Line]
+    ) -> Reply:
         upstream = _UpstreamInMind()
         silent = logging.Logger("ccr.explain", logging.CRITICAL + 1)  # noqa: LOG001 - nobody listens to it
         recorder = Recorder(Metrics(), silent)
-        record = recorder.begin(client, line, body)
+        record = recorder.begin(client, route, body)
         lines = self._lines.beside(cast("Upstream", upstream), recorder)
         problem = None
         try:
-            await (lines.messages if line == "messages" else lines.chat_completions)(body, record)
+            await line(lines)(body, record)
         except _NothingIsSent:
             pass
         except ApiError as error:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ccr.gateway.custom_router import JavaScriptHost
     from ccr.gateway.models import ModelsDialect
     from ccr.gateway.routes import Routes
+    from ccr.transformers.remote import RemoteEndPoint
     from ccr.upstream.client import Upstream
 
 
@@ -42,7 +43,7 @@ class Gateway:
     """Answers the requests of all clients by one configuration (routes: made from the same).
 
     message_id: makes the ids of messages. clock: monotonic seconds. lasting: of the gateway before this one.
-    javascript: where a custom router in JavaScript runs.
+    javascript: where a custom router in JavaScript runs. end_points: the routes of plugins, by their paths.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Gateway:
         payloads: Payloads | None = None,
         lasting: Lasting | None = None,
         javascript: JavaScriptHost | None = None,
+        end_points: Mapping[str, RemoteEndPoint] | None = None,
     ) -> None:
         lasting = lasting or Lasting.new(clock)
         self.metrics = lasting.metrics
@@ -79,6 +81,7 @@ class Gateway:
             logger=logger,
             message_id=message_id,
             clock=clock,
+            end_points=end_points or {},
         )
         self._lines = Lines(parts, routes.messages_urls)
         self.explaining = Explaining(self._lines)
@@ -100,6 +103,15 @@ class Gateway:
         record = self._recorder.begin(client, "chat_completions", body)
         try:
             return await self._lines.chat_completions(body, record)
+        except BaseException as error:  # a cancelled request leaves its record as well
+            self._recorder.end(record, error)
+            raise
+
+    async def end_point(self, path: str, body: bytes, client: Client) -> Reply | StreamReply:
+        """Answer a request at the route of a plugin's own."""
+        record = self._recorder.begin(client, path, body)
+        try:
+            return await self._lines.end_point(path, body, record)
         except BaseException as error:  # a cancelled request leaves its record as well
             self._recorder.end(record, error)
             raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ccr.gateway.chat_line import ChatLine
 from ccr.gateway.choosing import untagged
 from ccr.gateway.completions_line import CompletionsLine
+from ccr.gateway.end_points import EndPointLine
 from ccr.gateway.fallback import first_answer, routes_to_try
 from ccr.gateway.native import Native, request_of
 from ccr.gateway.sending import Sending
@@ -19,8 +20,9 @@ from ccr.routing.views import ChatView, MessagesView, NativeView
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
+    from ccr.gateway.chat_reply import ChatReply
     from ccr.gateway.choosing import Choosing
     from ccr.gateway.lasting import Lasting
     from ccr.gateway.patience import Patience
@@ -30,12 +32,17 @@ if TYPE_CHECKING:
     from ccr.gateway.routes import Found, Route, Routes
     from ccr.protocol.anthropic import MessagesRequest
     from ccr.protocol.native_request import NativeRequest
+    from ccr.protocol.openai import ChatRequest
+    from ccr.transformers.remote import RemoteEndPoint
     from ccr.upstream.client import Upstream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the lines are made of. message_id: makes the ids of messages. clock: monotonic seconds."""
+    """What the lines are made of.
+
+    message_id: makes the ids of messages. clock: monotonic seconds. end_points: routes of plugins, by path.
+    """
 
     choosing: Choosing
     routes: Routes
@@ -47,6 +54,7 @@ class Parts:
     logger: logging.Logger
     message_id: Callable[[], str]
     clock: Callable[[], float]
+    end_points: Mapping[str, RemoteEndPoint]
 
 
 class Lines:
@@ -56,13 +64,14 @@ class Lines:
         lasting, recorder, patience = parts.lasting, parts.recorder, parts.patience
         self._parts = parts
         self._choosing = parts.choosing
+        transforming = Transforming(parts.logger)
         sending = Sending(
             parts.upstream,
             recorder,
             lasting.learning,
             parts.payloads,
             lasting.repairing,
-            Transforming(parts.logger),
+            transforming,
         )
         self._chat = ChatLine(
             sending,
@@ -75,6 +84,7 @@ class Lines:
             clock=parts.clock,
         )
         self._completions = CompletionsLine(sending, parts.upstream, recorder, patience=patience)
+        self._end_points = EndPointLine(self._completions, recorder, transforming)
         self._native = Native(
             native_urls,
             parts.upstream,
@@ -128,6 +138,27 @@ class Lines:
             return await self._completions.completions(chat.copy(), route, record, body)
 
         return await first_answer(self._routes_to_try(found, record), record, ask)
+
+    async def end_point(self, path: str, body: bytes, record: Record) -> Reply | StreamReply:
+        """Answer a request at the route of a plugin's own. Raises ApiError.
+
+        Where a provider speaks the plugin's form, a request for it is not for the plugin to translate: its
+        name is looked at first.
+        """
+        request = self._end_points.begin(self._parts.end_points[path], body, record)
+        found: Found | None = None
+        chat: ChatRequest | None = None
+        if any(map(request.is_alone, self._parts.routes.all)):
+            found, _ = await self._choosing.find(ChatView(request.by_name(), body), body, record)
+        if found is None or not request.is_alone(found.route):
+            given = await request.chat()
+            found, facts = await self._choosing.find(ChatView(given, body), body, record)
+            chat = untagged(given, found, facts, chat_without_tag)
+
+        async def ask(route: Route) -> Reply | ChatReply:
+            return await request.ask(route, chat)
+
+        return await request.returned(await first_answer(self._routes_to_try(found, record), record, ask))
 
     def _routes_to_try(self, found: Found, record: Record) -> tuple[Route, ...]:
         pool = self._parts.routes.pool_of(found.route)

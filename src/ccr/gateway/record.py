@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ccr.gateway.sessions import Sessions
     from ccr.protocol.usage import Usage
 
+PATHS: Final = {"messages": "/v1/messages", "chat_completions": "/v1/chat/completions"}
+"""Where requests of a route come in; those of a plugin's route are called by their path."""
 BY_NAME: Final = frozenset({"model", "same_model", "family", "default"})
 """Rules of the model's name alone: the last ones, for which all others were looked at."""
 
@@ -68,6 +70,11 @@ class Record:
     effort: Effort = field(default_factory=Effort)
     is_fallback: bool = False
     is_ended: bool = False
+
+    @property
+    def path(self) -> str:
+        """Where the request came in."""
+        return PATHS.get(self.route, self.route)
 
     def note(self, rule: str) -> None:
         """Note a rule by which something was dropped or mended, once."""

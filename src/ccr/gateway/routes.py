@@ -78,13 +78,12 @@ class Routes:
             for provider in config.providers
             for model in (*provider.models, *provider.discovered)
         }
+        self.all = tuple(self._routes.values())
         self.messages_urls = frozenset(
-            (route.provider.name, route.messages_url)
-            for route in self._routes.values()
-            if route.messages_url is not None
+            (route.provider.name, route.messages_url) for route in self.all if route.messages_url is not None
         )
         """Providers' names and the URLs at which models may be asked in the Messages API's own format."""
-        self._pools = _pools(self._routes.values())
+        self._pools = _pools(self.all)
         self._remembered = lru_cache(maxsize=MAX_REMEMBERED)(self._find)
 
     def find(self, model: str) -> Found:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ccr.errors import UpstreamError
+from ccr.gateway.record import PATHS
 from ccr.gateway.refusal import is_refusal, refusal_body, refusal_from_answer
 from ccr.protocol.thinking_wish import wish_from_request
 from ccr.transformers.base import Context
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
     from ccr.gateway.transforming import Outgoing, Transforming
     from ccr.protocol.anthropic import MessagesRequest
     from ccr.protocol.openai import ChatRequest
+    from ccr.transformers.remote import HookedRequest
     from ccr.upstream.answer import Answer
     from ccr.upstream.client import Upstream
-
-
-_PATHS: Final = {"messages": "/v1/messages", "chat_completions": "/v1/chat/completions"}
 
 
 class Sending:
@@ -56,20 +55,22 @@ class Sending:
         record: Record,
         request: MessagesRequest | None,
         body: bytes,
+        first: HookedRequest | None = None,
     ) -> Incoming:
         """Send the request after its transformers; return an answer that looks like a model's, after them.
 
         A request that is refused for something that can be repaired is repaired and sent again.
-        request: what the client asked, None when it asked in this format; body: its bytes. Raises ApiError.
+        request: what the client asked, None when it asked in this format; body: its bytes. first: what the
+        end point of a transformer has made of it. Raises ApiError.
         """
         context = context_of(route, record, request)
-
-        async def asked() -> Asked:
-            token = await self._upstream.token_of(route.provider, record.client.user_token)
-            return asked_by(record, body)._replace(key=token)
-
         outgoing = await self._transforming.request(
-            chat, route, context, asked, is_converted=request is not None
+            chat,
+            route,
+            context,
+            lambda: self._asked(route, record, body),
+            first=first,
+            is_converted=request is not None,
         )
         record.rules = tuple(rule for rule in record.rules if rule not in outgoing.undone) + outgoing.rules
         answer: Incoming
@@ -83,6 +84,25 @@ class Sending:
         if changed is not answer and is_refusal(changed):
             raise await self._refusal(changed, route, request)
         return changed
+
+    async def pass_on(self, route: Route, data: bytes, record: Record, body: bytes) -> Answer:
+        """Send a request as it is to a provider that speaks its form; return an answer that is no refusal.
+
+        data: the request; body: as it came. The route's only transformer adds what its ``auth`` says. Raises
+        ApiError.
+        """
+        context = context_of(route, record)
+        asked = await self._asked(route, record, body)
+        outgoing = await self._transforming.authorized(data, route, context, asked)
+        record.rules += outgoing.rules
+        answer = await self._open(outgoing.body, route, outgoing, record)
+        if is_refusal(answer):
+            raise await self._refusal(answer, route, None)
+        return answer
+
+    async def _asked(self, route: Route, record: Record, body: bytes) -> Asked:
+        token = await self._upstream.token_of(route.provider, record.client.user_token)
+        return asked_by(record, body)._replace(key=token)
 
     async def _send_chat(
         self,
@@ -161,7 +181,8 @@ def asked_by(record: Record, body: bytes) -> Asked:
     return Asked(
         body,
         {name: value for name, value in headers.items() if value is not None},
-        _PATHS[record.route],
+        record.path,
+        is_at_end_point=record.route not in PATHS,
     )
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ccr.gateway.routes import Route
     from ccr.protocol.openai import ChatRequest
     from ccr.transformers.base import Context
+    from ccr.transformers.remote import HookedRequest, RemoteStep
 
 NOT_ASKED: Final = Asked(b"", {}, "")
 _DECODE: Final = msgspec.json.Decoder().decode
@@ -75,19 +76,40 @@ class Transforming:
         context: Context,
         asked: Callable[[], Awaitable[Asked]],
         *,
+        first: HookedRequest | None = None,
         is_converted: bool = False,
     ) -> Outgoing:
         """Return what is sent instead of ``chat``, and where. asked: gives what the client asked.
 
-        is_converted: the client's own request had another format. Raises ApiError.
+        first: what the end point of a transformer has made of it; is_converted: the client's own request had
+        another format. Raises ApiError.
         """
+        start = Outgoing(None, b"", route.url, {})
+        if first is not None:
+            start = _after(start, first)
         try:
             if route.pipeline.has_remote:
-                return await _hopped(chat, route, context, await asked(), is_converted=is_converted)
-            return _passed(chat, route, context)
+                start = start._replace(asked=await asked())
+                return await _hopped(chat, route, context, start, is_converted=is_converted)
+            return _passed(chat, route, context, start)
         except TransformerError as error:
             self.failed(error, context)
             raise
+
+    async def authorized(self, body: bytes, route: Route, context: Context, asked: Asked) -> Outgoing:
+        """Return a request that passes the one transformer of its route but for its ``auth``.
+
+        Raises ApiError.
+        """
+        step = cast("RemoteStep", route.pipeline.steps[0])
+        try:
+            hooked = await step.authorize(body, context, asked)
+            outgoing = _after(Outgoing(None, hooked.body, route.url, {}, asked), hooked)
+            target = checked_target(Target(outgoing.url, outgoing.headers), step.name)
+        except TransformerError as error:
+            self.failed(error, context)
+            raise
+        return outgoing._replace(headers=_headers(route, target))
 
     async def answer(
         self, answer: Incoming, route: Route, context: Context, outgoing: Outgoing, record: Record
@@ -124,21 +146,21 @@ class Transforming:
         self._logger.error("a transformer failed", extra={"fields": fields}, exc_info=error.__cause__)
 
 
-def _passed(chat: ChatRequest, route: Route, context: Context) -> Outgoing:
+def _passed(chat: ChatRequest, route: Route, context: Context, start: Outgoing) -> Outgoing:
     """Pass a request through steps of this process."""
-    target = Target(route.url, {})
     chat = route.pipeline.request(chat, context)
-    target = route.pipeline.target(target, context)
-    return _outgoing(chat, route, target)
+    target = route.pipeline.target(Target(start.url, start.headers), context)
+    made = _outgoing(chat, route, target)
+    return made._replace(timeout_s=start.timeout_s, rules=start.rules)
 
 
 async def _hopped(
-    chat: ChatRequest, route: Route, context: Context, asked: Asked, *, is_converted: bool
+    chat: ChatRequest, route: Route, context: Context, start: Outgoing, *, is_converted: bool
 ) -> Outgoing:
     """Pass a request through steps of which some run elsewhere; these are shown thinking (unified.py)."""
     value: ChatRequest | bytes = chat
     thoughts = thoughts_in(chat) if is_converted else frozenset()
-    outgoing = Outgoing(None, b"", route.url, {}, asked)
+    outgoing = start
     for part in route.pipeline.parts:
         if isinstance(part, Steps):
             if isinstance(value, bytes):
@@ -168,14 +190,8 @@ async def _hop(
     for step in part.requesting:
         hooked = await step.request(body, context, outgoing.asked)
         body = hooked.body
-        target = Target(hooked.url or outgoing.url, {**outgoing.headers, **hooked.headers})
-        checked_target(target, step.name)
-        outgoing = outgoing._replace(
-            url=target.url,
-            headers=target.headers,
-            timeout_s=outgoing.timeout_s if hooked.timeout_s is None else hooked.timeout_s,
-            rules=outgoing.rules + hooked.rules,
-        )
+        outgoing = _after(outgoing, hooked)
+        checked_target(Target(outgoing.url, outgoing.headers), step.name)
     value = _object_or_bytes(body)
     if offered is None or offered.reasoning is None:
         return value, outgoing
@@ -183,6 +199,16 @@ async def _hop(
     if back is not None:
         return back, outgoing
     return value, outgoing._replace(rules=(*outgoing.rules, LEFT_TO_PLUGIN), undone=ANSWERED_BY_PLUGIN)
+
+
+def _after(outgoing: Outgoing, hooked: HookedRequest) -> Outgoing:
+    """Return where a request goes after a step elsewhere."""
+    return outgoing._replace(
+        url=hooked.url or outgoing.url,
+        headers={**outgoing.headers, **hooked.headers},
+        timeout_s=outgoing.timeout_s if hooked.timeout_s is None else hooked.timeout_s,
+        rules=outgoing.rules + hooked.rules,
+    )
 
 
 def _outgoing(value: ChatRequest | bytes, route: Route, target: Target) -> Outgoing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ccr.plugins.end_points import nothing_is_built_in
 from ccr.plugins.loading import load_plugins
 from ccr.plugins.log import FILE_NAME, PluginLog
 
@@ -25,11 +26,13 @@ def plugin_loader(
     *,
     secrets: Callable[[Config], Iterable[Secret]],
     log: logging.Logger | None = None,
+    is_built_in: Callable[[str], bool] = nothing_is_built_in,
 ) -> Callable[[Config], Awaitable[Plugins]]:
     """Return what loads the transformers of the person's own that a configuration names.
 
     home: the configuration's folder; ``plugin.log`` is in it. environ: of plugins in JavaScript. secrets:
-    what no log may hold. log: ccr's own, for when ``plugin.log`` cannot be written.
+    what no log may hold. log: ccr's own, for when ``plugin.log`` cannot be written. is_built_in: tells of
+    paths that no plugin can have for its route.
     """
 
     def new_host(config: Config, plugin_log: PluginLog) -> NodeHost:
@@ -46,7 +49,12 @@ def plugin_loader(
             secrets=secrets(config),
             failures=log,
         )
-        plugins = await load_plugins(config, new_host=lambda: new_host(config, plugin_log), log=plugin_log)
+        plugins = await load_plugins(
+            config,
+            new_host=lambda: new_host(config, plugin_log),
+            log=plugin_log,
+            is_built_in=is_built_in,
+        )
         if log is not None:
             for sentence in plugins.warnings:
                 log.warning(sentence)

@@ -18,9 +18,10 @@ from ccr.config.transformer_files import (
     steps_of,
 )
 from ccr.errors import ConfigError, Problem
+from ccr.plugins.end_points import fault_of_end_point, nothing_is_built_in, shown_path
 from ccr.plugins.errors import PluginError
 from ccr.plugins.node.values import provider_for_plugins
-from ccr.plugins.node_steps import NodeStep, NodeSteps, ignored
+from ccr.plugins.node_steps import NodeEndPoint, NodeStep, NodeSteps, ignored
 from ccr.plugins.python_files import forget, made, transformer_of_package, transformers_in_file
 from ccr.transformers.base import Transformer
 from ccr.transformers.options import is_debugged
@@ -56,6 +57,7 @@ class Plugins:
         host: Host | None = None,
         log: PluginLog | None = None,
         warnings: Sequence[str] = (),
+        end_points: Mapping[str, NodeEndPoint] | None = None,
     ) -> None:
         self._config = config  # its steps must live as long as their identities count
         self._uses = uses or {}
@@ -63,6 +65,8 @@ class Plugins:
         self.host = host
         """The Node process, where there is one."""
         self.warnings = tuple(warnings)
+        self.end_points: Mapping[str, NodeEndPoint] = end_points or {}
+        """The routes of plugins' own, by their paths."""
         self._log = log
 
     def build(self, step: Step) -> AnyStep:
@@ -85,14 +89,19 @@ async def no_plugins(_config: Config) -> Plugins:
 
 
 async def load_plugins(
-    config: Config, *, new_host: Callable[[], Host], log: PluginLog | None = None
+    config: Config,
+    *,
+    new_host: Callable[[], Host],
+    log: PluginLog | None = None,
+    is_built_in: Callable[[str], bool] = nothing_is_built_in,
 ) -> Plugins:
     """Load what a configuration names.
 
     new_host: makes the Node host, called when there is a JavaScript file. log: of what transformers do.
-    Raises ConfigError with all that cannot be loaded or built.
+    is_built_in: tells of paths that are served anyway. Raises ConfigError with all that cannot be loaded or
+    built.
     """
-    loading = _Loading(new_host, log)
+    loading = _Loading(new_host, log, is_built_in)
     try:
         if config.custom_router is not None and config.custom_router.suffix.lower() != PYTHON:
             await loading.router(config.custom_router)
@@ -108,21 +117,25 @@ async def load_plugins(
             await loading.host.host.close()
         raise
     host = loading.host.host if loading.host is not None else None
-    return Plugins(config, loading.uses, loading.classes, host, log, loading.warnings)
+    return Plugins(config, loading.uses, loading.classes, host, log, loading.warnings, loading.end_points)
 
 
 class _Loading:
     """What one run of `load_plugins` knows so far."""
 
-    def __init__(self, new_host: Callable[[], Host], log: PluginLog | None) -> None:
+    def __init__(
+        self, new_host: Callable[[], Host], log: PluginLog | None, is_built_in: Callable[[str], bool]
+    ) -> None:
         self._new_host = new_host
         self._log = log
+        self._is_built_in = is_built_in
         self.host: NodeSteps | None = None
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
         self.classes: dict[str, TransformerClass] = {}
         self.scripts: dict[str, LoadedPlugin] = {}
         self.uses: dict[int, AnyStep] = {}
+        self.end_points: dict[str, NodeEndPoint] = {}
         self._options: dict[str, Mapping[str, Any]] = {}
         self._has_failed_files = False
 
@@ -143,7 +156,7 @@ class _Loading:
             return
         key = f"transformers[{index}].path"
         try:
-            names = await self._names_of(file)
+            names = await self._names_of(file, key)
         except PluginError as error:
             self._has_failed_files = True
             self._problem(key, error)
@@ -154,21 +167,35 @@ class _Loading:
                 self.problems.append(Problem(FILE, key, found, "one file for each name"))
             self._options[name] = file.options
 
-    async def _names_of(self, file: TransformerFile) -> list[str]:
+    async def _names_of(self, file: TransformerFile, key: str) -> list[str]:
         """Load a file and return the names it defines."""
         if file.path.lower().endswith(PYTHON):
             kinds = await asyncio.to_thread(transformers_in_file, file.path)
             self.classes.update({kind.name: kind for kind in kinds})
             return [kind.name for kind in kinds]
-        plugin = await self.begin_host().host.load(file.path, file.options)
+        host = self.begin_host()
+        plugin = await host.host.load(file.path, file.options)
         self.scripts[plugin.name] = plugin
         if plugin.end_point is not None:
-            self.warnings.append(
-                f"{file.path}: the endPoint {plugin.end_point} of {plugin.name} is not served: the routes of "
-                "ccr are fixed. Its hooks for providers work; clients use /v1/messages or "
-                "/v1/chat/completions."
-            )
+            await self._end_point(plugin.end_point, plugin, host, file, key)
         return [plugin.name]
+
+    async def _end_point(
+        self, path: str, plugin: LoadedPlugin, host: NodeSteps, file: TransformerFile, key: str
+    ) -> None:
+        """Give a plugin the route it asks for. Raises PluginError."""
+        fault = fault_of_end_point(path, self._is_built_in)
+        if fault is not None:
+            self.warnings.append(
+                f"{file.path}: the endPoint {shown_path(path)} of {plugin.name} is not served: {fault}. "
+                "The plugin's hooks for providers work."
+            )
+        elif path in self.end_points:
+            found = f"the endPoint {path}, which {self.end_points[path].name} has as well"
+            self.problems.append(Problem(FILE, key, found, "one plugin for each endPoint"))
+        else:
+            number = await host.host.instance(plugin.name, {})
+            self.end_points[path] = NodeEndPoint(host, number, plugin)
 
     async def step(self, key: str, step: Step, provider: Provider) -> None:
         try:

@@ -9,13 +9,14 @@ from ccr.plugins.node.values import ClientRequest, keys_for_plugins
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from ccr.config.model import Secret
+    from ccr.config.model import Provider, Secret
     from ccr.plugins.node.answers import HookedResponse
     from ccr.plugins.node.values import HookedRequest, LoadedPlugin
     from ccr.transformers.base import Context
     from ccr.transformers.remote import Asked, RemoteStep
 
-REQUEST_HOOKS: Final = frozenset({"transformRequestIn", "auth"})
+AUTH_HOOK: Final = "auth"
+REQUEST_HOOKS: Final = frozenset({"transformRequestIn", AUTH_HOOK})
 RESPONSE_HOOK: Final = "transformResponseOut"
 
 
@@ -35,7 +36,13 @@ class Host(Protocol):
         ...
 
     async def request(
-        self, instance: int, body: bytes, provider: Mapping[str, Any], context: ClientRequest
+        self,
+        instance: int,
+        body: bytes,
+        provider: Mapping[str, Any],
+        context: ClientRequest,
+        *,
+        hook: str = "transformRequestIn",
     ) -> HookedRequest:
         """Return the request after a plugin. Raises PluginError."""
         ...
@@ -47,6 +54,9 @@ class Host(Protocol):
         headers: Mapping[str, str],
         chunks: AsyncIterator[bytes],
         context: ClientRequest,
+        *,
+        hook: str = "transformResponseOut",
+        is_last: bool = True,
     ) -> HookedResponse:
         """Return the answer after plugins. Raises PluginError."""
         ...
@@ -81,8 +91,9 @@ class NodeSteps:
     ) -> HookedResponse:
         """Pass an answer through uses of plugins, in the given order. Raises PluginError."""
         numbers = [cast("NodeStep", step).number for step in steps]
-        plain = {name.lower(): value for name, value in headers.items()}
-        return await self.host.response(numbers, status, plain, chunks, client_request(context, asked))
+        asking = client_request(context, asked)
+        is_last = not asked.is_at_end_point
+        return await self.host.response(numbers, status, _plain(headers), chunks, asking, is_last=is_last)
 
 
 class NodeStep:
@@ -109,21 +120,64 @@ class NodeStep:
 
     async def request(self, body: bytes, context: Context, asked: Asked) -> HookedRequest:
         """Return the request after it. Raises PluginError."""
+        return await self._hooked(body, context, asked, "transformRequestIn")
+
+    async def authorize(self, body: bytes, context: Context, asked: Asked) -> HookedRequest:
+        """Return the request after its ``auth`` alone. Raises PluginError."""
+        return await self._hooked(body, context, asked, AUTH_HOOK)
+
+    async def _hooked(self, body: bytes, context: Context, asked: Asked, hook: str) -> HookedRequest:
         provider = self._provider
         if asked.key is not None:
             self._hide(asked.key)
             provider = {**provider, **keys_for_plugins(asked.key)}
-        return await self.host.host.request(self.number, body, provider, client_request(context, asked))
+        asking = client_request(context, asked)
+        return await self.host.host.request(self.number, body, provider, asking, hook=hook)
+
+
+class NodeEndPoint:
+    """The route of a plugin's own. number: of its object in the host."""
+
+    def __init__(self, host: NodeSteps, number: int, plugin: LoadedPlugin) -> None:
+        self.name = plugin.name
+        self._host = host.host
+        self._number = number
+
+    async def request(self, body: bytes, context: Context, asked: Asked) -> HookedRequest:
+        """Return the client's request in the chat format. Raises PluginError."""
+        asking = client_request(context, asked)
+        return await self._host.request(self._number, body, {}, asking, hook="transformRequestOut")
+
+    async def response(
+        self, headers: Mapping[str, str], chunks: AsyncIterator[bytes], context: Context, asked: Asked
+    ) -> HookedResponse:
+        """Return an answer in the client's form. Raises PluginError."""
+        asking = client_request(context, asked)
+        numbers = (self._number,)
+        return await self._host.response(
+            numbers, 200, _plain(headers), chunks, asking, hook="transformResponseIn"
+        )
+
+    def is_alone(self, provider: Provider, model: str) -> bool:
+        """Tell whether a provider has nothing but this plugin, so that it speaks the same form itself."""
+        own = provider.model_steps.get(model, ())
+        return [step.name for step in provider.steps] == [self.name] and (
+            not own or [step.name for step in own] == [self.name]
+        )
+
+
+def _plain(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def client_request(context: Context, asked: Asked) -> ClientRequest:
-    """Return what plugins see of the client's request."""
+    """Return what plugins see of the client's request. Before there is a route they see none."""
     return ClientRequest(
         id=context.request_id,
         body=asked.body,
         headers=asked.headers,
         url=asked.path,
         session_id=context.session_id,
-        provider=context.provider,
-        model=context.model,
+        provider=context.provider or None,
+        model=context.model or None,
     )

@@ -40,7 +40,7 @@ def transformers_in_file(path: str) -> tuple[TransformerClass, ...]:
         exec(code, vars(module))  # noqa: S102 - the person's own file, named by the person's configuration
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
-        reason = f"{file} raises {_summary(error)}"
+        reason = f"{file} raises {_summary(error)}{_about_neighbour(error, file)}"
         raise PluginError(
             file.name, reason, hook="load", trace=_trace(error, file), should_retry=False
         ) from error
@@ -78,7 +78,7 @@ def made(kind: TransformerClass, options: Mapping[str, Any]) -> Transformer:
     Raises ValueError with the transformer's own sentence about its options, PluginError on anything else.
     """
     try:
-        return kind(options)
+        transformer = kind(options)
     except ValueError as error:
         raise ValueError(f"{kind.name}: {error}") from error
     except Exception as error:
@@ -86,6 +86,9 @@ def made(kind: TransformerClass, options: Mapping[str, Any]) -> Transformer:
         raise PluginError(
             kind.name, reason, hook="__init__", trace=_trace(error), should_retry=False
         ) from error
+    if not hasattr(transformer, "options"):  # an __init__ of its own that does not call this one's
+        transformer.options = options
+    return transformer
 
 
 def forget(kinds: Mapping[str, TransformerClass]) -> None:
@@ -101,6 +104,14 @@ def _is_transformer(value: object, module: str | None = None) -> bool:
         return False
     name: object = value.name
     return isinstance(name, str) and bool(name.strip()) and module in (None, value.__module__)
+
+
+def _about_neighbour(error: BaseException, file: Path) -> str:
+    """Return what to do about an import of a file beside this one."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    if not name or not file.with_name(f"{name.partition('.')[0]}.py").exists():
+        return ""
+    return " (files beside it are not found by import: write one file, or install a package)"
 
 
 def _summary(error: BaseException) -> str:

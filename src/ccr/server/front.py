@@ -17,7 +17,7 @@ from ccr.server.body import body_of
 from ccr.server.dialects import error_body, error_event, error_headers
 from ccr.server.early import Early
 from ccr.server.health import health_body
-from ccr.server.routes import ROUTES
+from ccr.server.routes import END_POINT, ROUTES
 from ccr.server.targets import dialect_of, model_of, query_of
 from ccr.upstream.auth.on_behalf_of import HEADER as ON_BEHALF_OF_HEADER
 
@@ -102,11 +102,11 @@ class Front:
         dialect: Dialect = "anthropic"
         early = Early(request, lambda: self._begun(EVENTS, request_id))
         try:
-            path = self._guard.path_of(request.raw_path)
-            served = ROUTES[path]
+            path = self._guard.path_of(request.raw_path, generation.plugins.end_points)
+            served = ROUTES.get(path, END_POINT)
             dialect = served.dialect or dialect_of(request.headers)
             self._guard.check(request.method, path, request.headers)
-            reply = await self._reply(served, request, generation, early, request_id)
+            reply = await self._reply(served, path, request, generation, early, request_id)
             begun = await early.end()
             if not isinstance(reply, Reply):
                 return await self._stream(request, reply, request_id, dialect, begun)
@@ -132,6 +132,7 @@ class Front:
     async def _reply(
         self,
         served: Served,
+        path: str,
         request: web.BaseRequest,
         generation: Generation,
         early: Early,
@@ -151,6 +152,11 @@ class Front:
                 early.watch(body, "openai")
                 asked = gateway.explaining if _is_explanation_asked(request) else gateway
                 return await asked.chat_completions(body, _client(request, generation, request_id))
+            case "end_point":
+                body = await body_of(request)
+                early.watch(body, "openai")  # a comment, which is a sign of life in every form
+                asked = gateway.explaining if _is_explanation_asked(request) else gateway
+                return await asked.end_point(path, body, _client(request, generation, request_id))
             case "models":
                 return gateway.models(dialect_of(request.headers), query_of(request.raw_path))
             case "model":

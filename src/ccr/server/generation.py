@@ -123,6 +123,7 @@ def generation_of(
         patience=patience,
         lasting=lasting,
         javascript=plugins.host,
+        end_points=plugins.end_points,
     )
     return Generation(config, shared, gateway, plugins, on_end)
 

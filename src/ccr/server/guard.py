@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from ccr.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from ccr.config.model import Secret
 
@@ -51,6 +51,10 @@ class Endpoint:
 
     methods: tuple[str, ...]
     is_open: bool = False
+
+
+OF_PLUGINS: Final = Endpoint(("POST",))
+"""Every path that is not in the table and is let through all the same."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,12 @@ class Guard:
         self._endpoints = endpoints
         self._beginnings = {key.removesuffix(_ID): key for key in endpoints if key.endswith(_ID)}
 
-    def path_of(self, target: str) -> str:
-        """Return the path of a raw request target, as the table has it.
+    def path_of(self, target: str, end_points: Container[str] = ()) -> str:
+        """Return the path of a raw request target, as the table or ``end_points`` has it.
 
-        A path of the table that ends in ``/{id}`` stands for all with something in that place. Raises
-        RequestError: 400 for anything but a path (``http://…``, ``*``, ``host:port``), 404 for one that is
-        not in the table.
+        A path of the table that ends in ``/{id}`` stands for all with something in that place. end_points:
+        further paths, the routes of plugins. Raises RequestError: 400 for anything but a path (``http://…``,
+        ``*``, ``host:port``), 404 for one that is not served.
         """
         if not target.startswith("/"):
             raise RequestError("the request target must be a path", status=400)
@@ -109,7 +113,7 @@ class Guard:
         for beginning, key in self._beginnings.items():
             if path.startswith(beginning) and path != beginning:
                 return key
-        if path not in self._endpoints:
+        if path not in self._endpoints and path not in end_points:
             served = f"ccr serves {', '.join(self._endpoints)}"
             remedy = PRESETS if path.startswith("/preset/") else served
             raise RequestError(f"there is no {_shown(path)} here; {remedy}", status=404)
@@ -122,7 +126,7 @@ class Guard:
             value.strip().lower() != "none" for value in headers.getall("Sec-Fetch-Site", [])
         ):
             raise RequestError("requests of web pages are not answered", status=403)
-        endpoint = self._endpoints[path]
+        endpoint = self._endpoints.get(path, OF_PLUGINS)
         if method not in endpoint.methods:
             raise RequestError(
                 f"{_shown(method)} is not possible on {path}; use {' or '.join(endpoint.methods)}", status=405

@@ -104,6 +104,10 @@ class Live:
                 extra={"fields": {"problem": problem}},
             )
 
+    def unexpected(self, error: Exception) -> None:
+        """Log the traceback of what an edited configuration has raised."""
+        self._log.error("an edited configuration raises an unexpected error", exc_info=error)
+
     def masked(self, text: str) -> str:
         """Return a text without the secrets of the configuration, and without keys and tokens sent lately."""
         return self._sent.masked(self._mask.by_value(text))
@@ -116,6 +120,7 @@ class Live:
             "problems": list(self._problems),
             "restart_needed_for": list(self._need_restart),
             "earlier_generations_running": len(self._retired),
+            "end_points": {path: each.name for path, each in self.current.plugins.end_points.items()},
         }
 
     async def close(self) -> None:

@@ -110,6 +110,10 @@ class Reloader:
             return tuple(str(problem) for problem in error.problems)
         except (StartError, ValueError, OSError) as error:
             return (str(error).partition("\n")[0],)
+        except Exception as error:  # noqa: BLE001 - code of the person's own may raise anything
+            # It must not end the watching: nobody else would notice that the mistake was mended.
+            self._live.unexpected(error)
+            return (f"it cannot be used: {type(error).__name__}: {error}".partition("\n")[0],)
         return ()
 
     def _signature(self) -> Signature:

@@ -1,13 +1,25 @@
-"""The table of all routes: nothing else is served. A test holds a copy, so that none comes by accident."""
+"""The table of all routes: nothing else is served. A test holds a copy, so that none comes by accident.
+
+The one exception are the routes of loaded plugins (``endPoint``), which stand beside the table: each is one
+path of the person's own configuration, asked by POST and with the key (`END_POINT`).
+"""
 
 from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-from ccr.server.guard import Endpoint
+from ccr.server.guard import OF_PLUGINS, Endpoint
 
 Action = Literal[
-    "messages", "count_tokens", "chat_completions", "models", "model", "status", "root", "health"
+    "messages",
+    "count_tokens",
+    "chat_completions",
+    "models",
+    "model",
+    "status",
+    "root",
+    "health",
+    "end_point",
 ]
 MODEL_PATH: Final = "/v1/models/"
 
@@ -35,3 +47,11 @@ ROUTES: Final[dict[str, Served]] = {
     "/": Served("root", Endpoint(("GET", "HEAD"), is_open=True)),
     "/health": Served("health", Endpoint(("GET",), is_open=True)),
 }
+
+END_POINT: Final = Served("end_point", OF_PLUGINS, None)
+"""What is done on every route of a plugin's own."""
+
+
+def is_built_in(path: str) -> bool:
+    """Tell whether the table has a route for a path, so that no plugin can have it."""
+    return path in ROUTES or path.startswith(MODEL_PATH)

@@ -9,6 +9,7 @@ from ccr.config.transformer_files import has_entry_point, steps_of
 from ccr.errors import ConfigError
 from ccr.gateway.custom_router import loaded_custom_router
 from ccr.plugins.hosting import plugin_loader
+from ccr.server.routes import is_built_in
 from ccr.setup.finding import Finding
 from ccr.transformers.registry import BUILT_IN
 
@@ -33,7 +34,8 @@ async def load_own_files(config: Config, home: Path, environ: Mapping[str, str])
     home: the configuration's folder, where plugin.log is.
     """
     loaded_custom_router(config)
-    plugins = await plugin_loader(home, environ, secrets=secrets_of_config)(config)
+    load = plugin_loader(home, environ, secrets=secrets_of_config, is_built_in=is_built_in)
+    plugins = await load(config)
     await plugins.close()
     return plugins.warnings
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from ccr.config.model import Secret
+    from ccr.config.model import Provider, Secret
     from ccr.transformers.base import Context
 
 
@@ -20,12 +20,14 @@ class Asked(NamedTuple):
     """What the client asked, for steps that look at it. body: JSON; headers: lower-case names.
 
     key: the token that the request would go out with, where the provider has no key of its own.
+    is_at_end_point: it asked at the route of a transformer's own, which has the last word on the answer.
     """
 
     body: bytes
     headers: Mapping[str, str]
     path: str
     key: Secret | None = None
+    is_at_end_point: bool = False
 
 
 class HookedRequest(Protocol):
@@ -124,4 +126,31 @@ class RemoteStep(Protocol):
 
     async def request(self, body: bytes, context: Context, asked: Asked) -> HookedRequest:
         """Return the request to send instead of ``body``. Raises ApiError."""
+        ...
+
+    async def authorize(self, body: bytes, context: Context, asked: Asked) -> HookedRequest:
+        """Return a request as it is sent past all other hooks: with what ``auth`` adds. Raises ApiError."""
+        ...
+
+
+class RemoteEndPoint(Protocol):
+    """A route of a transformer's own, in whose form clients ask and are answered."""
+
+    @property
+    def name(self) -> str:
+        """The transformer's name."""
+        ...
+
+    async def request(self, body: bytes, context: Context, asked: Asked) -> HookedRequest:
+        """Return the client's request in the chat format. Raises ApiError."""
+        ...
+
+    async def response(
+        self, headers: Mapping[str, str], chunks: AsyncIterator[bytes], context: Context, asked: Asked
+    ) -> HookedResponse:
+        """Return an answer in the chat format in the client's form. Raises ApiError."""
+        ...
+
+    def is_alone(self, provider: Provider, model: str) -> bool:
+        """Tell whether a provider has nothing but this transformer: it speaks the same form itself."""
         ...

@@ -163,4 +163,5 @@ def bad_result(value: object, what: str, name: str, hook: str) -> TransformerErr
     if inspect.iscoroutine(value):
         value.close()
         return TransformerError(name, hook, "it is `async`, and hooks are plain functions")
-    return TransformerError(name, hook, f"it returned {type(value).__name__}, not {what}")
+    found = "nothing" if value is None else type(value).__name__
+    return TransformerError(name, hook, f"it returned {found}, not {what}")

@@ -61,7 +61,7 @@ const ACTIONS = {
     const req = contexts.of(head.context, (await call.connection.read()).data);
     let response = answers.upstreamResponse(call, head);
     call.onOver = () => {
-      contexts.forget(head.context.id);
+      if (head.isLast) contexts.forget(head.context.id);
       response.body?.cancel?.('the client has left')?.catch?.(() => {}); // refused when a reader holds it
     };
     for (const id of head.instances) {

@@ -153,11 +153,12 @@ class NodeHost:
         context: ClientRequest,
         *,
         hook: str = "transformResponseOut",
+        is_last: bool = True,
     ) -> HookedResponse:
         """Return the answer after the hooks of ``instances``, in their order; it is to be closed.
 
-        chunks: the upstream's body, decompressed; closed with the answer. Raises PluginError (chunks are
-        closed then as well).
+        chunks: the upstream's body, decompressed; closed with the answer. is_last: no hook comes after these
+        in the exchange, so that its ``req`` is let go. Raises PluginError (chunks are closed then as well).
         """
         hooked = [each for each in instances if hook in self._instances[each].hooks]
         if not hooked:
@@ -173,7 +174,7 @@ class NodeHost:
         answer = ThroughPlugins(Call(child, names[0], hook, self._log_of), chunks)
         head = {"do": "response", "instances": hooked, "hook": hook, "status": status, "headers": headers}
         try:
-            await answer.begin({**head, "context": context.head()}, context.body)
+            await answer.begin({**head, "isLast": is_last, "context": context.head()}, context.body)
         except BaseException:
             await answer.close()
             raise

@@ -29,7 +29,8 @@ class Plugins {
       if (typeof name !== 'string' || name === '') throw new Error('the plugin has no name: set `name` in its class');
       this.classes.set(name, Class);
       this.spare.set(name, { options: JSON.stringify(options), object });
-      return { name, endPoint: object.endPoint ?? null, hooks: HOOKS.filter((hook) => typeof object[hook] === 'function') };
+      const endPoint = object.endPoint ? String(object.endPoint) : null;
+      return { name, endPoint, hooks: HOOKS.filter((hook) => typeof object[hook] === 'function') };
     });
   }
 

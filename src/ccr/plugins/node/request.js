@@ -15,7 +15,10 @@ class Contexts {
 
   of(values, body) {
     const kept = this.kept.get(values.id);
-    if (kept !== undefined) return kept.req;
+    if (kept !== undefined) {
+      // The route is known after the first hooks of an end point, and another one when it failed.
+      return Object.assign(kept.req, { provider: values.provider, model: values.model });
+    }
     const req = requestOf(values, body, this.logs);
     this.kept.set(values.id, { req, size: body.length });
     this.bytes += body.length;

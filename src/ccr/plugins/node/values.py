@@ -41,7 +41,7 @@ class ClientRequest:
 
 
 class LoadedPlugin(NamedTuple):
-    """A plugin file that is loaded. hooks: the names of those it has; end_point: a route of its own."""
+    """A plugin file that is loaded. hooks: the names of those it has; end_point: the route it asks for."""
 
     name: str
     end_point: str | None
