@@ -68,7 +68,9 @@ class ChatLine:
             record.rules += (RequestRule.CALL_SIGNATURE_RESTORED.value,)
         answer = await self._sending.send(route, chat, record, request, body)
         if request.stream and answer.content_type != JSON_TYPE:
-            return self._message_stream(answer, chat, request, conversion, route, record, body)
+            reply = self._message_stream(answer, chat, request, conversion, route, record, body)
+            await reply.begin()
+            return reply
         data = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)
         if request.stream:
             return self._burst(data, request, conversion, route, record)
@@ -87,13 +89,13 @@ class ChatLine:
             provider=route.provider.name,
         )
         self._call_extras.put(_name(route), message.call_extras)
-        reply = Reply(200, message.encode())
+        whole = Reply(200, message.encode())
         record.rules += message.rules
         record.usage = message.usage
         record.stop_reason = message.stop_reason
         self._learning.learn(route, self._learning.sample(request, route), message.usage)
-        self._end(record, reply)
-        return reply
+        self._end(record, whole)
+        return whole
 
     def _message_stream(
         self,

@@ -48,7 +48,9 @@ class CompletionsLine:
         record.is_stream = bool(chat.get("stream"))
         answer = await self._sending.send(route, chat, record, None, body)
         if answer.content_type == STREAM_TYPE:
-            return self._stream(answer, route, record)
+            reply = self._stream(answer, route, record)
+            await reply.begin()
+            return reply
         data = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)
         try:
             completion = decode_completion(data)

@@ -108,7 +108,12 @@ def upstream_error(
 
 def error_in_answer(data: bytes, *, provider: str, model: str) -> UpstreamError:
     """Return the error in place of an answer: in an event of a stream, or in the body of a 200."""
-    return upstream_error(_status_in(error_body(data)), data, {}, provider=provider, model=model)
+    return upstream_error(status_of_error(data), data, {}, provider=provider, model=model)
+
+
+def status_of_error(data: bytes) -> int:
+    """Return the status of an error that came without one: what it says itself, else 502."""
+    return _status_in(error_body(data))
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float | None) -> int | None:
