@@ -223,25 +223,44 @@ async def test_nobody_in_the_chain() -> None:
 
 
 @pytest.mark.fault(
-    "S79", outcome="a route that leads to itself is tried once; one that is not there stops the start"
+    "S79", outcome="a chain that leads back to a route, or to one that is not there, stops the start"
 )
 async def test_a_loop_in_the_chain() -> None:
+    values: dict[str, Any] = {
+        "Providers": [
+            {"name": name, "api_base_url": "http://127.0.0.1:9/chat", "api_key": "k", "models": ["m"]}
+            for name in ("a", "b")
+        ],
+    }
+    for chain, said in (
+        (["a,m", "a,m"], r"Router\.default\[1\]: found a,m, as in Router\.default\[0\]"),
+        (["a,m", "b,m", "A, m"], r"Router\.default\[2\]: found a,m, as in Router\.default\[0\]"),
+        (["a,m", "c,m"], r"Router\.default\[1\]: found 'c,m'"),
+    ):
+        values["Router"] = {"default": chain}
+        with pytest.raises(ConfigError, match=said):
+            config_from_bytes(json.dumps(values).encode(), {})
+
+
+@pytest.mark.fault(
+    "S79", outcome="the npm router's `fallback` to the route itself is warned of, and tried once"
+)
+async def test_a_route_that_stands_in_for_itself() -> None:
     values = {
         "Providers": [
             {"name": name, "api_base_url": "http://127.0.0.1:9/chat", "api_key": "k", "models": ["m"]}
             for name in ("a", "b")
         ],
-        "Router": {"default": ["a,m", "b,m", "a,m", "b,m"]},
+        "Router": {"default": "a,m"},
+        "fallback": {"default": ["a,m", "b,m"]},
     }
     config = config_from_bytes(json.dumps(values).encode(), {})
+    assert [warning for warning in config.warnings if "fallback.default leads back to a,m" in warning]
     async with raw_upstream(status(503)) as a, raw_upstream(status(503)) as b:
         moved = (provider("a", a.url, retries=0), provider("b", b.url, retries=0))
         async with running(replace(config, providers=moved)) as service:
             assert (await post(service)).status == 503
             assert (len(a.got), len(b.got)) == (1, 1)
-    values["Router"] = {"default": ["a,m", "c,m"]}
-    with pytest.raises(ConfigError, match=r"Router\.default.*c"):
-        config_from_bytes(json.dumps(values).encode(), {})
 
 
 # -- breaker ---------------------------------------------------------------------------------------------
