@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from ccr.cli.doctor import port_finding
 from ccr.cli.main import cli
 from ccr.config.load import load_config
-from ccr.config.model import Config, Provider, Secret, SignIn
+from ccr.config.model import Config, Network, Provider, Secret, SignIn
 from ccr.config.paths import Paths
 from ccr.daemon import health, identity
 from ccr.daemon.identity import Found
@@ -348,7 +348,7 @@ def principal(workspace: ApiWorkspace) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        ("The TLS certificate of x cannot be verified", "SSL_CERT_FILE"),
+        ("The TLS certificate of x cannot be verified", "CA_FILE"),
         ("x answered with a web page", "--host"),
         ("the proxy cannot be reached", "PROXY_URL"),
         ("the name cannot be resolved", "network"),
@@ -405,16 +405,32 @@ def test_a_claude_that_cannot_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_proxies(environ: dict[str, str], proxy_url: str | None, statuses: list[str]) -> None:
-    config = Config(proxy_url=Secret(proxy_url) if proxy_url else None)
+    provider = Provider(name="p", url="https://x/y", api_key=None, models=("m",))
+    config = Config(providers=(provider,), proxy_url=Secret(proxy_url) if proxy_url else None)
     assert [each.status for each in proxy_findings(config, environ)] == statuses
+
+
+def test_a_proxy_of_a_provider_s_own() -> None:
+    own = Network(proxy=Secret("http://me:secret@proxy:1"))
+    provider = Provider(name="p", url="https://x/y", api_key=None, models=("m",), network=own)
+    (found,) = proxy_findings(
+        Config(providers=(provider,)), {"HTTPS_PROXY": "http://q:1", "NO_PROXY": "localhost"}
+    )
+    assert (found.status, "a proxy of its own for p" in found.text) == ("ok", True)
+    assert "secret" not in found.text
 
 
 def test_certificates(tmp_path: Path) -> None:
     assert certificate_finding({}).status == "ok"
     assert certificate_finding({"SSL_CERT_FILE": str(tmp_path)}).status == "ok"
     assert certificate_finding({"SSL_CERT_DIR": str(tmp_path / "gone")}).status == "failed"
+    own = Network(ca_file="/own.pem")
+    provider = Provider(name="p", url="https://x/y", api_key=None, models=("m",), network=own)
+    config = Config(providers=(provider,), ca_files=("/all.pem",))
+    named = certificate_finding({"CURL_CA_BUNDLE": "/x"}, config)
+    assert (named.status, named.text.endswith("authorities and /all.pem, /own.pem")) == ("ok", True)
     other = certificate_finding({"REQUESTS_CA_BUNDLE": "/x"})
-    assert (other.status, "SSL_CERT_FILE=$REQUESTS_CA_BUNDLE" in other.remedy) == ("warning", True)
+    assert (other.status, '"CA_FILE": "$REQUESTS_CA_BUNDLE"' in other.remedy) == ("warning", True)
 
 
 @pytest.mark.parametrize(

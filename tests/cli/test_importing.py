@@ -79,7 +79,7 @@ SETTINGS: dict[str, Any] = {
     ],
     "Router": {
         "builtInRules": {"codex": {"enabled": True}},
-        "fallback": {"mode": "model-chain", "models": ["added/m", "nobody/x"], "retryCount": 1},
+        "fallback": {"mode": "model-chain", "models": ["added/m", "nobody/x", "added/m"], "retryCount": 1},
         "rules": [{"id": "r1", "name": "Long ones", "enabled": True}, {"id": "r2", "enabled": False}],
     },
     "profile": {"claudeCode": {"model": "open/c", "smallFastModel": "added/m", "opusModel": "claude/x"}},

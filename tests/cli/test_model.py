@@ -101,6 +101,12 @@ def test_a_served_model_is_listed_and_chosen(file: Path) -> None:
     assert '"background": "db,served"' in file.read_text()
 
 
+def test_a_route_further_down_the_list_moves_to_its_front(file: Path) -> None:
+    file.write_text(TEXT.replace('["db,n", "other,o"]', '["db,n", "Other, O", "db,m"]'))
+    assert run("--think", "other,o").exit_code == 0
+    assert '"think": ["other,o", "db,m"]' in file.read_text()
+
+
 def test_asking(file: Path) -> None:
     typed = "1\nnothing\nxyz\nlongcontext\n3\nthink\nnone\n1\ndb,n\n\ny\n"
     done = run(stdin=typed)

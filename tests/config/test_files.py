@@ -12,7 +12,15 @@ import pytest
 from ccr.config.keys import local_key, stored_key
 from ccr.config.model import Config, Secret
 from ccr.config.paths import Paths
-from ccr.config.private import create_private, make_private_folder, read_private, write_private
+from ccr.config.private import (
+    YOUNG_S,
+    clear_drafts,
+    create_private,
+    draft_beside,
+    make_private_folder,
+    read_private,
+    write_private,
+)
 from ccr.errors import StartError
 
 
@@ -199,3 +207,25 @@ class TestKey:
         keys = {process.communicate()[0] for process in processes}
         assert len(keys) == 1
         assert [file.name for file in paths.home.iterdir()] == [".key"]
+
+
+def test_drafts_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    mine = draft_beside(tmp_path / "config.json", b"mine")
+    names = {
+        "old": f"config.json.{gone.pid}.0123abcd.tmp",
+        "young": f"config.json.{gone.pid}.0123abce.tmp",
+        "impossible": "config.json.9999999999.0123abcd.tmp",
+        "of init": "config.json.1.0123abcd.tmp",
+        "other": "notes.tmp",
+    }
+    for name in names.values():
+        (tmp_path / name).write_text("x")
+    before = (tmp_path / names["old"]).stat().st_mtime - 2 * YOUNG_S
+    for name in (mine.name, *(name for kind, name in names.items() if kind != "young")):
+        os.utime(tmp_path / name, (before, before))
+    clear_drafts(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {mine.name, names["young"], names["of init"], names["other"]}
+    clear_drafts(tmp_path / "missing")

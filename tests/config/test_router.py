@@ -53,14 +53,20 @@ def test_the_documented_form() -> None:
 
 
 def test_lists_and_the_npm_router_s_fallback_say_the_same() -> None:
-    router = load(
+    config = load(
         {"default": ["dbx,big", "dbx,small"], "think": ["dbx,small"], "image": []},
         fallback={
             "default": ["Dbx,Small", "dbx,big", "dbx,org/a,b"],
             "think": "dbx,big",
             "webSearch": ["dbx,big"],
         },
-    ).router
+    )
+    router = config.router
+    assert config.warnings == tuple(
+        f"config.json: fallback.default leads back to {again}, which Router.default names: "
+        "it is not tried twice"
+        for again in ("Dbx,Small", "Dbx,Big")
+    )
     assert router.default == "Dbx,Big"
     assert router.scenarios == {"think": "Dbx,Small"}
     assert router.alternatives == {"default": ("Dbx,Small", "Dbx,org/a,b"), "think": ("Dbx,Big",)}
@@ -83,6 +89,21 @@ def test_lists_and_the_npm_router_s_fallback_say_the_same() -> None:
             ["fallback.think[1]: 'no,no'"],
         ),
         ({"default": "dbx,big"}, {"fallback": ["dbx,big"]}, ["fallback: a list"]),
+        (
+            {"default": ["dbx,big", "dbx,small", "DBX, big"]},
+            {},
+            ["Router.default[2]: Dbx,Big, as in Router.default[0]"],
+        ),
+        (
+            {"default": "dbx,big", "think": ["dbx,big", "dbx,big"]},
+            {},
+            ["Router.think[1]: Dbx,Big, as in Router.think[0]"],
+        ),
+        (
+            {"default": "dbx,big"},
+            {"fallback": {"default": ["dbx,small", "dbx,small"]}},
+            ["fallback.default[1]: Dbx,Small, as in fallback.default[0]"],
+        ),
     ],
 )
 def test_every_name_must_exist(router: Any, changes: Any, found: list[str]) -> None:

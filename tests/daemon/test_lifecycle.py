@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import random
 import resource
 import shutil
 import signal
@@ -27,8 +26,6 @@ from tests.daemon.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-KILLS = 12
 
 
 @pytest.fixture
@@ -100,58 +97,6 @@ def is_refused(address: str) -> bool:
     except ConnectionRefusedError:
         return True
     return False
-
-
-class TestKilling:
-    @pytest.mark.fault("L109", outcome="the next start is clean; the configuration is as it was")
-    def test_the_next_start_is_clean(self, installation: Installation, provider: Provider) -> None:
-        chance = random.Random(1)  # noqa: S311 - when to kill is no secret
-        installation.configure(Providers=[provider.settings])
-        written = installation.paths.config_file.read_bytes()
-        for _ in range(KILLS):
-            starting = installation.popen("start")
-            time.sleep(chance.uniform(0.0, 0.9))
-            for pid in daemons_of(installation):
-                os.kill(pid, signal.SIGKILL)
-            starting.communicate(timeout=60)
-        for pid in daemons_of(installation):
-            os.kill(pid, signal.SIGKILL)
-        until(lambda: not daemons_of(installation))
-        done = installation.run("start")
-        assert done.returncode == 0, done.stderr
-        assert answers(installation)
-        assert installation.paths.config_file.read_bytes() == written
-        leftovers = [file.name for file in installation.paths.home.iterdir() if file.name.endswith(".tmp")]
-        assert len(leftovers) <= KILLS
-
-    def test_a_kill_in_the_middle_of_a_restart(self, installation: Installation, provider: Provider) -> None:
-        chance = random.Random(2)  # noqa: S311 - as above
-        started(installation, provider)
-        for _ in range(6):
-            restarting = installation.popen("restart")
-            time.sleep(chance.uniform(0.1, 0.9))
-            newest = max(daemons_of(installation), default=None)
-            if newest is not None:
-                os.kill(newest, signal.SIGKILL)
-            restarting.communicate(timeout=60)
-            done = installation.run("start")
-            assert done.returncode == 0, done.stderr
-            assert answers(installation)
-
-
-def daemons_of(installation: Installation) -> list[int]:
-    """Return the serving and starting processes of an installation."""
-    wanted = f"CCR_HOME={installation.paths.home}".encode()
-    found = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                is_daemon = b"ccr.daemon" in (process / "cmdline").read_bytes()
-                if is_daemon and wanted in (process / "environ").read_bytes().split(b"\0"):
-                    found.append(int(process.name))
-            except OSError:
-                continue
-    return found
 
 
 class TestScarcity:

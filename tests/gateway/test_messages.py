@@ -532,7 +532,33 @@ async def test_a_fault_of_ours_is_answered_and_logged(monkeypatch: pytest.Monkey
         assert answered.headers["request-id"] in answered.json["error"]["message"]
         assert "ZeroDivision" not in answered.body.decode()
         monkeypatch.setattr("ccr.protocol.stream.MessageStream.feed", lambda *_: 1 / 0)
-        streamed = events(await post(service, stream=True))
-        assert streamed[-1]["type"] == "error"
+        streamed = await post(service, stream=True)
+        assert (streamed.status, streamed.json["error"]["type"]) == (500, "api_error")
         assert len([entry for entry in service.log if entry.exc_info]) == 2
         assert [record["status"] for record in service.records] == [500, 500]
+
+
+async def test_a_fault_of_ours_in_a_stream_is_its_last_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = asyncio.Event()
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        await exchange.chunk(text_chunk("hel"))
+        await begun.wait()
+        await exchange.chunk(text_chunk("lo"))
+
+    async with (
+        raw_upstream(play) as raw,
+        running(config_for(raw.url)) as service,
+        raw_client(service.port) as client,
+    ):
+        await client.send(request(service.port, body=message_body(stream=True)))
+        async with asyncio.timeout(5):
+            await client.reader.readuntil(b"hel")
+            monkeypatch.setattr("ccr.protocol.stream.MessageStream.feed", lambda *_: 1 / 0)
+            begun.set()
+            rest = await client.reader.readuntil(b"0\r\n\r\n")
+        assert b"event: error" in rest
+        assert b"message_stop" not in rest
+        await service.idle()
+        assert [record["status"] for record in service.records] == [500]

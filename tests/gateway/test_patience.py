@@ -70,3 +70,14 @@ def test_a_provider_may_say_something_else() -> None:
     assert patience.with_provider(Timeouts()) is patience
     assert patience.with_provider(Timeouts(idle_s=3)) == Patience(idle_s=3, first_byte_s=30)
     assert patience.with_provider(Timeouts(first_byte_s=4)) == Patience(idle_s=10, first_byte_s=4)
+
+
+def test_the_wait_for_the_upstream_ends_with_the_next_word() -> None:
+    patience = Patience(ping_s=15, idle_s=20)
+    silence = Silence(patience, 0.0, waited_s=15.0)
+    assert silence.word(0.0) == "ping"
+    assert silence.wait_s == 5.0
+    silence.waited(5.0)
+    assert (silence.wait_s, silence.word(5.0)) == (0.0, "give_up")
+    silence.heard()
+    assert silence.wait_s == 15.0

@@ -175,6 +175,55 @@ async def test_an_answer_is_gone_on_with_twice_at_most() -> None:
         assert len(raw.got) == 3
 
 
+def failing(kind: str, *, is_native: bool = False) -> str:
+    said = json.dumps({"type": "error", "error": {"type": kind, "message": "it is so"}})
+    return f"event: error\ndata: {said}\n\n" if is_native else f"data: {said}\n\n"
+
+
+@pytest.mark.parametrize("kind", ["overloaded_error", "api_error", "timeout_error"])
+async def test_an_error_that_passes_is_a_break(kind: str) -> None:
+    broken = ending(text_chunk("Good "), failing(kind))
+    at_once = ending(text_chunk("Good ") + failing(kind))
+    for first in (broken, at_once):
+        async with (
+            raw_upstream(first, ending(text_chunk("morning"), FINISH, DONE)) as raw,
+            running(config(provider(raw))) as service,
+        ):
+            answered = await post(service, stream=True)
+            assert text_of(events(answered)) == "Good morning"
+            assert kinds(answered)[-2:] == ["message_delta", "message_stop"]
+            assert json.loads(raw.got[1].body)["messages"][-1]["content"] == "Good"
+            await service.idle()
+            (record,) = service.records
+            assert record["outcome"] == "ok"
+            assert "answer_continued" in record["rules"]
+
+
+@pytest.mark.parametrize("kind", ["invalid_request_error", "rate_limit_error", "permission_error"])
+async def test_an_error_that_stays_is_told(kind: str) -> None:
+    async with (
+        raw_upstream(ending(text_chunk("Good "), failing(kind)), good_stream) as raw,
+        running(config(provider(raw))) as service,
+    ):
+        answered = await post(service, stream=True)
+        assert kinds(answered)[-1] == "error"
+        assert "it is so" in events(answered)[-1]["error"]["message"]
+        assert len(raw.got) == 1
+
+
+async def test_an_error_is_told_when_it_cannot_be_gone_on_with() -> None:
+    for rest in (status(400), ending(failing("overloaded_error"))):
+        async with (
+            raw_upstream(ending(text_chunk("Good "), failing("overloaded_error")), rest) as raw,
+            running(config(provider(raw))) as service,
+        ):
+            answered = await post(service, stream=True)
+            assert text_of(events(answered)) == "Good "
+            assert kinds(answered)[-1] == "error"
+            assert kinds(answered).count("error") == 1
+            assert len(raw.got) >= 2
+
+
 async def test_nobody_asked_for_it() -> None:
     async with (
         raw_upstream(breaking(text_chunk("a"))) as raw,
@@ -222,3 +271,29 @@ async def test_the_native_route_goes_on_as_well() -> None:
         assert json.loads(raw.got[1].body)["messages"][-1] == {"role": "assistant", "content": "Good"}
         await service.idle()
         assert service.records[0]["output_tokens"] == 7
+
+
+async def test_an_error_in_a_native_stream_is_a_break_as_well() -> None:
+    begun = HEAD + START + native_text("Good ")
+    async with (
+        raw_upstream(
+            ending(begun, failing("overloaded_error", is_native=True)),
+            ending(HEAD + START + native_text("morning"), TAIL),
+        ) as raw,
+        running(config(provider(raw, "claude-sonnet-4-5", api="anthropic"))) as service,
+    ):
+        answered = await post(service, stream=True)
+        assert text_of(events(answered)) == "Good morning"
+        assert kinds(answered)[-1] == "message_stop"
+        assert len(raw.got) == 2
+
+
+async def test_an_error_of_the_request_in_a_native_stream_is_told_as_it_came() -> None:
+    said = failing("invalid_request_error", is_native=True)
+    async with (
+        raw_upstream(ending(HEAD + START + native_text("Good "), said)) as raw,
+        running(config(provider(raw, "claude-sonnet-4-5", api="anthropic"))) as service,
+    ):
+        answered = await post(service, stream=True)
+        assert answered.body.decode().endswith(said)
+        assert len(raw.got) == 1

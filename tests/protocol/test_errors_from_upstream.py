@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ccr.protocol.errors_from_upstream import error_in_answer, retry_after_s, upstream_error
+from ccr.protocol.error_bodies import error_in_event
+from ccr.protocol.errors_from_upstream import (
+    error_in_answer,
+    retry_after_s,
+    status_of_error,
+    upstream_error,
+)
+from ccr.protocol.sse import Event
 
 if TYPE_CHECKING:
     from ccr.errors import UpstreamError
@@ -388,3 +395,35 @@ def test_keys_are_taken_out_before_the_message_is_cut(key: str) -> None:
     ):
         assert key[:7] not in error.message
         assert error.message.count("***") == 500
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "is_one"),
+    [
+        ("error", "anything", True),
+        ("", '{"type": "error", "error": null}', True),
+        ("", '{"error": {"message": "busy"}}', True),
+        ("", '{"error_code": "TEMPORARILY_UNAVAILABLE"}', True),
+        ("", '{"message": "no such route"}', True),
+        ("", '{"type": "message_start", "message": {"content": []}}', False),
+        ("message_start", '{"type": "message_start", "message": {"error": "x"}}', False),
+        ("", '{"error": null, "choices": []}', False),
+        ("", '{"choices": [{"delta": {"content": "an error"}}]}', False),
+        ("", '{"choices": [{"message": {"content": "an error"}}], "message": "a"}', False),
+        ("", '{"candidates": [{"text": "hello"}]}', False),
+        ("", '{"error', False),
+        ("", '["error"]', False),
+        ("", "[DONE]", False),
+    ],
+)
+def test_an_error_in_place_of_an_event(name: str, data: str, is_one: bool) -> None:
+    event = Event(name, data.encode())
+    assert error_in_event(event) == (event.data if is_one else None)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [(b'{"error": {"type": "overloaded_error"}}', 529), (b'{"error": {"code": 429}}', 429), (b"?", 502)],
+)
+def test_the_status_of_an_error(data: bytes, status: int) -> None:
+    assert status_of_error(data) == status

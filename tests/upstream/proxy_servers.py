@@ -61,11 +61,13 @@ async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, por
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+    try:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+    finally:
+        writer.close()
 
 
 @dataclass
@@ -91,7 +93,7 @@ class ConnectProxy:
         writer.close()
 
 
-Proxy = TypeVar("Proxy", SocksProxy, ConnectProxy)
+Proxy = TypeVar("Proxy", bound=SocksProxy | ConnectProxy)
 
 
 @contextlib.asynccontextmanager

@@ -16,6 +16,7 @@ from ccr.config.paths import Paths
 from ccr.errors import UpstreamError
 from ccr.upstream.discovered import models_file, read_discovered, write_discovered
 from ccr.upstream.discovery import ServedModel, discover
+from ccr.upstream.ways import Reach
 from ccr.upstream.workspace_api import WorkspaceApi, clock_of
 from tests.setup.workspaces import (
     FOUNDATION_MODELS,
@@ -242,14 +243,14 @@ async def test_a_closed_port_and_a_bad_certificate_are_named(monkeypatch: pytest
 async def test_a_proxy_is_not_used_for_this_machine_and_is_for_others() -> None:
     async with (
         ApiWorkspace() as workspace,
-        api_of(workspace, proxy_url=Secret("http://127.0.0.1:9")) as api,
+        api_of(workspace, reach=Reach(Secret("http://127.0.0.1:9"))) as api,
     ):
         answer = await api.get(ME)
     assert answer.values["userName"] == "ada@example.com"
     assert answer.clock_s is not None
     with socket.create_server(("127.0.0.1", 0)) as gone:
         proxy = f"http://127.0.0.1:{gone.getsockname()[1]}"
-    async with WorkspaceApi("https://x.example.com", Secret("t"), proxy_url=Secret(proxy)) as api:
+    async with WorkspaceApi("https://x.example.com", Secret("t"), reach=Reach(Secret(proxy))) as api:
         with pytest.raises(UpstreamError, match="PROXY_URL"):
             await api.get(ME)
 

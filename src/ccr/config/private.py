@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+DRAFT: Final = re.compile(r".+\.(\d{1,10})\.[0-9a-f]{8}\.tmp")
+"""A file that is being written; the number is its writer's process."""
+YOUNG_S: Final = 60.0
+"""A draft that is younger may be another machine's, which has the same folder."""
 
 
 def make_private_folder(folder: Path) -> None:
@@ -76,3 +82,24 @@ def draft_beside(path: Path, data: bytes) -> Path:
             draft.unlink()
         raise
     return draft
+
+
+def clear_drafts(folder: Path) -> None:
+    """Remove what killed processes were writing in a folder: it may hold what the file would have held."""
+    with contextlib.suppress(OSError):
+        for path in list(folder.iterdir()):
+            match = DRAFT.fullmatch(path.name)
+            if match is None or _is_running(int(match[1])):
+                continue
+            if time.time() - path.lstat().st_mtime > YOUNG_S:
+                path.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True

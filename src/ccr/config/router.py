@@ -45,7 +45,7 @@ def router_from(root: Section, providers: Iterable[Provider], *, is_default_need
         default=chains["default"][0] if chains["default"] else None,
         scenarios={key: chains[key][0] for key in SCENARIOS if chains[key]},
         long_context_threshold=section.integer(THRESHOLD, DEFAULT_LONG_CONTEXT_TOKENS, 1, MAX_THRESHOLD),
-        alternatives=_alternatives(chains, _fallback(root, routes)),
+        alternatives=_alternatives(chains, _fallback(root, routes, chains)),
         others={key: value for key, value in section.values.items() if key not in KEYS},
     )
 
@@ -60,12 +60,25 @@ def values_from_router(router: Router) -> dict[str, Any]:
     return values
 
 
-def _fallback(root: Section, routes: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return the npm router's ``fallback``: rule -> further routes."""
+def _fallback(
+    root: Section, routes: Mapping[str, str], chains: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the npm router's ``fallback``: rule -> further routes.
+
+    One that leads back to the rule's own route is warned of and no problem: the npm router's documented
+    example has one, and a failed route is not tried again there either way.
+    """
     section = Section(root.table("fallback"), "fallback", root.findings)
     keys = ("default", *SCENARIOS)
     section.warn_of_unknown(keys)
-    return {key: _chain(section, key, routes) for key in keys}
+    found = {key: _chain(section, key, routes) for key in keys}
+    for key, chain in found.items():
+        for route in chain:
+            if route in chains[key]:
+                section.findings.warn(
+                    section.at(key), f"leads back to {route}, which Router.{key} names: it is not tried twice"
+                )
+    return found
 
 
 def _alternatives(
@@ -82,17 +95,24 @@ def _alternatives(
 
 
 def _chain(section: Section, key: str, routes: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the routes at a key, a text or a list of texts, in the spelling of Providers."""
+    """Return the routes at a key, a text or a list of texts, in the spelling of Providers.
+
+    A list that comes back to a route is a problem: it would fail there again.
+    """
     value = section.values.get(key)
     if value is None or (isinstance(value, str) and not value.strip()):
         return ()
     if not isinstance(value, list):
         return _route(section, section.at(key), value, routes)
-    return tuple(
-        route
-        for index, entry in enumerate(value)
-        for route in _route(section, f"{section.at(key)}[{index}]", entry, routes)
-    )
+    chain: list[str] = []
+    for index, entry in enumerate(value):
+        path = f"{section.at(key)}[{index}]"
+        for route in _route(section, path, entry, routes):
+            if route in chain:
+                again = f"{route}, as in {section.at(key)}[{chain.index(route)}]"
+                section.findings.problem(path, again, "each route once: a chain must not lead back to itself")
+            chain.append(route)
+    return tuple(chain)
 
 
 def _route(section: Section, path: str, value: Any, routes: Mapping[str, str]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ import ccr
 from ccr.config.keys import local_key
 from ccr.config.load import load_config
 from ccr.config.paths import Paths
+from ccr.config.private import clear_drafts
 from ccr.daemon import lock
 from ccr.daemon.handover import Handover, take_over
 from ccr.daemon.listen import client_address, fits, listen
@@ -89,6 +90,7 @@ def _run_locked(
     key = local_key(paths, config)
     if taken is None:
         remove_state(paths)  # of a process that is gone: the lock is ours
+        clear_drafts(paths.home)
     log = open_log(paths, config, secrets_of(config, key, environ))
     with contextlib.closing(_listening(config, taken)) as listening:
         service = _Service(paths, environ, config, key, log, listening, held, taken, report, announce)

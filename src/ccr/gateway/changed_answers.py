@@ -63,6 +63,11 @@ class ChangedAnswer:
         value = next((text for name, text in self.headers.items() if name.lower() == "content-type"), "")
         return value.partition(";")[0].strip().lower()
 
+    @property
+    def waited_s(self) -> float:
+        """How long the first event of the answer below was waited for in vain."""
+        return self.inner.waited_s
+
     async def next(self, timeout_s: float) -> bytes:
         """Return what has arrived, b"" at the end. Raises TimeoutError, ApiError."""
         return await self.inner.next(timeout_s)

@@ -75,7 +75,9 @@ class ChatLine:
             record.rules += (RequestRule.CALL_SIGNATURE_RESTORED.value,)
         answer = await self._sending.send(route, chat, record, request, body)
         if request.stream and answer.content_type != JSON_TYPE:
-            return self._message_stream(answer, chat, request, conversion, route, record, body)
+            reply = self._message_stream(answer, chat, request, conversion, route, record, body)
+            await reply.begin()
+            return reply
         if not request.stream and answer.content_type == STREAM_TYPE:
             answer.close()
             raise stream_not_asked_for(record)
@@ -92,13 +94,13 @@ class ChatLine:
             masked=self._upstream.sent.masked,
         )
         self._call_extras.put(_name(route), message.call_extras)
-        reply = Reply(200, message.encode())
+        whole = Reply(200, message.encode())
         record.rules += message.rules
         record.usage = message.usage
         record.stop_reason = message.stop_reason
         self._learning.learn(route, self._learning.sample(request, route), message.usage)
-        self._end(record, reply)
-        return reply
+        self._end(record, whole)
+        return whole
 
     def _message_stream(
         self,

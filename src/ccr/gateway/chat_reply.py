@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ccr.errors import ApiError, ProtocolError, UpstreamError
 from ccr.gateway.replies import EVENT_STREAM
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.patience import Patience
     from ccr.protocol.sse import Event
+
+KEEP_ALIVE: Final = b": keep-alive\n\n"
+"""A comment, which every reader of a stream passes over."""
+_EVENT_ENDS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
 class ChatReply:
@@ -59,30 +63,72 @@ class ChatReply:
         self._framer = Framer()
         self._decoder: Decoder | None = Decoder()
         self._reported: UpstreamError | None = None
+        self._first = b""
+        self._waited_s = answer.waited_s
+        self._is_between_events = True
+
+    async def begin(self) -> None:
+        """Wait for the first bytes; whoever calls this calls it before ``next``.
+
+        Raises ApiError when the upstream fails before them: nothing has reached the client then. The answer
+        is closed.
+        """
+        try:
+            more = KEEP_ALIVE if self._waited_s else b""
+            self._first = more
+            while more is not KEEP_ALIVE and b"data:" not in more:
+                more = await self._next()  # a comment is no event
+                if not more:
+                    raise UpstreamError(502, f"{self._provider} closed the stream before its first event")
+                self._first += more
+        except BaseException:
+            self.answer.close()
+            raise
 
     async def next(self) -> bytes:
         """Return what the upstream sent, b"" at the end. Raises ApiError when it breaks off."""
-        if self._reported is not None:
-            self.error = self._reported
-            raise self.error
+        first, self._first = self._first, b""
+        return first or await self._next()
+
+    async def _next(self) -> bytes:
+        while True:
+            if self._reported is not None:
+                self.error = self._reported
+                raise self.error
+            try:
+                data = await self._received()
+            except TimeoutError:
+                return KEEP_ALIVE
+            except ApiError as error:
+                if self.is_finished:
+                    return b""
+                self.error = error
+                raise
+            self.received_bytes += len(data)
+            relayed = self._relayed(data)
+            self.is_finished = self.is_finished or not data
+            if relayed or not data:
+                self._is_between_events = relayed.endswith(_EVENT_ENDS)
+                return relayed
+
+    async def _received(self) -> bytes:
+        """Return the next bytes. Raises TimeoutError when the client is to get a sign of life instead."""
         limit_s = self._patience.idle_s if self.received_bytes else self._patience.whole_s
-        try:
-            data = await self.answer.next(limit_s)
-        except TimeoutError:
-            self.error = UpstreamError(
-                504, f"{self._provider} sent nothing for {limit_s:.0f} s; the answer is cut"
-            )
-        except ApiError as error:
-            self.error = error
-        if self.error is not None:
-            if self.is_finished:
-                self.error = None  # the answer was complete
-                return b""
-            raise self.error
-        self.received_bytes += len(data)
-        relayed = self._relayed(data)
-        self.is_finished = self.is_finished or not data
-        return relayed if relayed or not data else await self.next()
+        while True:
+            wait_s = max(0.0, min(self._patience.ping_s, limit_s - self._waited_s))
+            try:
+                data = await self.answer.next(wait_s)
+            except TimeoutError:
+                self._waited_s += wait_s
+                if self._waited_s >= limit_s:
+                    raise UpstreamError(
+                        504, f"{self._provider} sent nothing for {limit_s:.0f} s; the answer is cut"
+                    ) from None
+                if self._is_between_events:
+                    raise
+                continue
+            self._waited_s = 0.0
+            return data
 
     def _relayed(self, data: bytes) -> bytes:
         """Return what one read lets out: whole events, up to an error; at the end all that is left."""

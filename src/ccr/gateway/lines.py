@@ -105,6 +105,7 @@ class Lines:
 
     async def messages(self, body: bytes, record: Record) -> Reply | StreamReply:
         """Answer a Messages request. Raises ApiError."""
+        record.effort.first_event_s = self._parts.patience.ping_s
         native: NativeRequest | None = None
         request: MessagesRequest | None = None
         if self._native.is_anywhere:
@@ -130,6 +131,7 @@ class Lines:
 
     async def chat_completions(self, body: bytes, record: Record) -> Reply | StreamReply:
         """Answer a chat request. Raises ApiError."""
+        record.effort.first_event_s = self._parts.patience.ping_s
         chat = decode_chat_request(body)
         found, facts = await self._choosing.find(ChatView(chat, body), body, record)
         chat = untagged(chat, found, facts, chat_without_tag)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ccr.errors import ApiError, UpstreamError
 from ccr.gateway.patience import Silence
+from ccr.gateway.recovery import is_passing
 from ccr.gateway.replies import EVENT_STREAM
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from ccr.protocol.stream import MessageStream
 
     Stream = MessageStream | NativeTap
+
+EVENT: Final = b"event: "
+CONTENT: Final = b"event: content_block_start"
+"""What no event is before an answer has content."""
 
 
 class MessageReply:
@@ -47,15 +52,33 @@ class MessageReply:
         self._clock = clock
         self._on_end = on_end
         self._recovery = recovery
-        self._silence = Silence(patience, clock())
-        self._is_begun = False
+        self._silence = Silence(patience, clock(), waited_s=answer.waited_s)
+        self._first = b""
+
+    async def begin(self) -> None:
+        """Wait for the first events; whoever calls this calls it before ``next``.
+
+        Raises ApiError when the upstream fails before any content: nothing has reached the client then, so
+        that it is no stream that broke but a request that was not answered. The answer is closed.
+        """
+        try:
+            first = self._passed(self.stream.start())
+            if self.answer.waited_s:
+                first += await self._sign_of_life(self._clock())
+            begun = first if self.answer.waited_s else b""
+            while EVENT not in begun and not self.stream.is_finished:
+                begun = await self._next()  # a comment is no event
+                first += begun
+            if self.stream.error is not None and CONTENT not in first:
+                raise self.stream.error
+        except BaseException:
+            self.answer.close()
+            raise
+        self._first = first
 
     async def next(self) -> bytes:
         """Return the next events, b"" at the end; errors of the upstream are events."""
-        out = b""
-        if not self._is_begun:
-            self._is_begun = True
-            out = self._passed(self.stream.start())
+        out, self._first = self._first, b""
         if not out:
             try:
                 out = await self._next()
@@ -67,37 +90,40 @@ class MessageReply:
 
     async def _next(self) -> bytes:
         while not self.stream.is_finished:
-            out = self._passed(await self._read())
+            out = await self._read()
             now = self._clock()
             if out:
                 self._silence.sent(now)
                 return out
-            out = self._passed(await self._sign_of_life(now))
+            out = await self._sign_of_life(now)
             if out:
                 return out
         return b""
 
     async def _read(self) -> bytes:
-        """Return the events of one read; b"" when it brought none."""
+        """Return the events of one read, as they go out; b"" when it brought none."""
         stream = self.stream
         is_ending = stream.is_ending
-        timeout_s = self._patience.last_bytes_s if is_ending else self._patience.ping_s
+        timeout_s = self._patience.last_bytes_s if is_ending else self._silence.wait_s
         try:
             data = await self.answer.next(timeout_s)
         except TimeoutError:
             if is_ending:
-                return stream.close()
+                return self._passed(stream.close())
             self._silence.waited(timeout_s)
             return b""
         except UpstreamError as error:
-            return stream.close() if is_ending else await self._broken(error)
+            return self._passed(stream.close()) if is_ending else await self._broken(error)
         except ApiError as error:  # a transformer's
-            return stream.fail(error)
+            return self._passed(stream.fail(error))
         if not data:
-            return stream.close() if is_ending else await self._broken(None)
+            return self._passed(stream.close()) if is_ending else await self._broken(None)
         self.received_bytes += len(data)
         self._silence.heard()
-        return stream.feed(data)
+        out = stream.feed(data)
+        if self._recovery is None or not isinstance(stream.error, UpstreamError):
+            return self._passed(out)
+        return self._passed(out.removesuffix(stream.error_event)) + await self._told(stream)
 
     def _passed(self, out: bytes) -> bytes:
         return out if self._recovery is None else self._recovery.passed(out)
@@ -105,23 +131,35 @@ class MessageReply:
     async def _broken(self, error: UpstreamError | None) -> bytes:
         """Go on with the message where that can be done; else return how it ends. error: None at an end."""
         stream = self.stream
-        if self._recovery is not None:
-            self.answer.close()
-            rest = await self._recovery.rest(stream)
-            if rest is not None:
-                self.answer, self.stream = rest
-                self._silence = Silence(self._patience, self._clock())
-                return self.stream.start()
-        return stream.close() if error is None else stream.fail(error)
+        if await self._is_gone_on_with():
+            return self._passed(self.stream.start())
+        return self._passed(stream.close() if error is None else stream.fail(error))
+
+    async def _told(self, stream: Stream) -> bytes:
+        """Do the same with a stream that has ended with an error of the upstream's."""
+        if stream.error is not None and is_passing(stream.error) and await self._is_gone_on_with():
+            return self._passed(self.stream.start())
+        return self._passed(stream.error_event)
+
+    async def _is_gone_on_with(self) -> bool:
+        if self._recovery is None:
+            return False
+        self.answer.close()
+        rest = await self._recovery.rest(self.stream)
+        if rest is None:
+            return False
+        self.answer, self.stream = rest
+        self._silence = Silence(self._patience, self._clock(), waited_s=self.answer.waited_s)
+        return True
 
     async def _sign_of_life(self, now: float) -> bytes:
         word = self._silence.word(now)
         if word is None:
             return b""
         if word == "ping":
-            return self.stream.ping()
+            return self._passed(self.stream.ping())
         if word == "keep_alive":
-            return self.stream.keep_alive()
+            return self._passed(self.stream.keep_alive())
         return await self._broken(
             UpstreamError(
                 504, f"the upstream sent nothing for {self._silence.limit_s:.0f} s; the answer is cut"

@@ -122,7 +122,9 @@ class Native:
                     raise UpstreamError(502, f"{record.provider} has no such route any more")
                 return answer, self._tap(record)
 
-            return self._stream(answer, body, route, record, recovery_for(route, record, rest))
+            reply = self._stream(answer, body, route, record, recovery_for(route, record, rest))
+            await reply.begin()
+            return reply
         return await self._message(answer, body, route, record)
 
     async def _relayed_answer(

@@ -52,11 +52,12 @@ class Silence:
 
     __slots__ = ("_event_at", "_idle_s", "_limit_s", "_patience", "_sent_at")
 
-    def __init__(self, patience: Patience, now: float) -> None:
+    def __init__(self, patience: Patience, now: float, *, waited_s: float = 0.0) -> None:
+        """Begin; waited_s: how long the upstream has been silent already."""
         self._patience = patience
-        self._sent_at = now
-        self._event_at = now
-        self._idle_s = 0.0
+        self._sent_at = now - waited_s
+        self._event_at = now - waited_s
+        self._idle_s = waited_s
         self._limit_s = patience.first_byte_s or patience.idle_s
 
     def sent(self, now: float) -> None:
@@ -74,6 +75,11 @@ class Silence:
     def limit_s(self) -> float:
         """How long the upstream may be silent by now."""
         return self._limit_s
+
+    @property
+    def wait_s(self) -> float:
+        """How long to wait for the upstream before `word` is asked again."""
+        return max(0.0, min(self._patience.ping_s, self._limit_s - self._idle_s))
 
     def waited(self, seconds: float) -> None:
         """Note a wait in which nothing came; time in which the client takes no bytes does not count."""

@@ -3,6 +3,9 @@
 What is asked and how the rest is joined on is decided in protocol/recovery.py. An answer is gone on with at
 most `MAX_RECOVERIES` times; when that does not work out, the client gets the error of the first break, which
 it knows how to handle: it asks for the whole answer once more.
+
+An error that the upstream sends in the stream is a break as well when it passes: it is overloaded or in
+trouble. What it says of the request or of a limit holds for the rest, too, and goes to the client.
 """
 
 from __future__ import annotations
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
 MAX_RECOVERIES: Final = 2
 OPEN_S: Final = 60.0
 """How long the rest may take to begin; nothing goes to the client meanwhile."""
+
+
+def is_passing(error: ApiError) -> bool:
+    """Tell whether an error in a stream is one that asking for the rest may not meet again."""
+    return error.status >= 500 and error.should_retry is not False
 
 
 def recovery_for(

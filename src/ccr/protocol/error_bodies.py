@@ -16,9 +16,12 @@ from __future__ import annotations
 import html
 import json
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+
+if TYPE_CHECKING:
+    from ccr.protocol.sse import Event
 
 MAX_DEPTH: Final = 6
 """How many times a message may be wrapped in another."""
@@ -54,6 +57,35 @@ def error_body(data: bytes) -> ErrorBody:
     if prefix is not None:
         found.codes.append(prefix[1])
     return ErrorBody(message, tuple(found.codes), found.status, found.retry_after_s)
+
+
+class _EventData(msgspec.Struct, gc=False):
+    """What tells an error from other events; ``type`` stands in events of the Messages API alone."""
+
+    error: object = None
+    error_code: object = None
+    message: object = None
+    type: object = None
+    choices: object = None
+
+
+_EVENT_DATA: Final = msgspec.json.Decoder(_EventData)
+
+
+def error_in_event(event: Event) -> bytes | None:
+    """Return the error that an event of either format holds in place of an answer's part; None for others."""
+    if event.event == "error":
+        return event.data
+    if event.event or (b"error" not in event.data and b'"message"' not in event.data):
+        return None
+    try:
+        said = _EVENT_DATA.decode(event.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if said.error or said.error_code or said.type == "error":
+        return event.data
+    is_message_alone = said.message is not None and said.type is None and said.choices is None
+    return event.data if is_message_alone else None
 
 
 def _title_of(page: str) -> str:

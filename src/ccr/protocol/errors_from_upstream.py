@@ -115,8 +115,12 @@ def error_in_answer(
     data: bytes, *, provider: str, model: str, masked: Callable[[str], str] = str
 ) -> UpstreamError:
     """Return the error in place of an answer: in an event of a stream, or in the body of a 200."""
-    status = _status_in(error_body(data))
-    return upstream_error(status, data, {}, provider=provider, model=model, masked=masked)
+    return upstream_error(status_of_error(data), data, {}, provider=provider, model=model, masked=masked)
+
+
+def status_of_error(data: bytes) -> int:
+    """Return the status of an error that came without one: what it says itself, else 502."""
+    return _status_in(error_body(data))
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float | None) -> int | None:

@@ -94,6 +94,8 @@ class NativeTap:
 
     def __init__(self, *, model: str, provider: str = "upstream", masked: Callable[[str], str] = str) -> None:
         self.error: ApiError | None = None
+        self.error_event = b""
+        """The event that told the error: the last that went out, behind all others."""
         self.is_finished = False
         self.stop_reason: str | None = None
         self.usage: Usage | None = None
@@ -139,7 +141,8 @@ class NativeTap:
         if self.is_finished:
             return b""
         self._finish(error)
-        return message_events.error_event(error)
+        self.error_event = message_events.error_event(error)
+        return self.error_event
 
     def keep_alive(self) -> bytes:
         """Return an event that resets the client's idle watchdog: an empty delta (``ping`` does not).
@@ -182,7 +185,8 @@ class NativeTap:
             frame = b"event: %b\n%b" % (name.encode(), frame.lstrip(b"\r\n"))
         self._read(name, event)
         if self.error is not None:
-            return self._error_frame(frame, event, self.error)
+            self.error_event = self._error_frame(frame, event, self.error)
+            return self.error_event
         if name != "message_start" and _METRICS not in event.data:
             return frame
         data = self._edited(event.data, has_model=name == "message_start")

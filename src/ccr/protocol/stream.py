@@ -64,6 +64,8 @@ class MessageStream:
         masked: Callable[[str], str] = str,
     ) -> None:
         self.error: ApiError | None = None
+        self.error_event = b""
+        """The event that told the error: the last that went out, behind all others."""
         self.is_finished = False
         self.event_count = 0
         """Events received from the upstream."""
@@ -216,4 +218,5 @@ class MessageStream:
     def _fail(self, error: ApiError) -> None:
         self.error = error
         self.is_finished = True
-        self._writer.write(message_events.error_event(error))
+        self.error_event = message_events.error_event(error)
+        self._writer.write(self.error_event)

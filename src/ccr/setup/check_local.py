@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ccr.catalog.lookup import model_facts
 from ccr.config.address import workspace_url
+from ccr.config.model import Secret
 from ccr.setup.families import is_retired
 from ccr.setup.finding import Finding
 
@@ -24,7 +25,7 @@ INSTALL: Final = "npm install -g @anthropic-ai/claude-code, or set CLAUDE_PATH i
 VERSION_WAIT_S: Final = 20.0
 SOON_DAYS: Final = 60
 PROXY_NAMES: Final = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-OTHER_CA_NAMES: Final = ("NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+OTHER_CA_NAMES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def retired_findings(config: Config, today: dt.date) -> list[Finding]:
@@ -69,16 +70,19 @@ def claude_finding(program: str | None, environ: Mapping[str, str]) -> Finding:
 
 
 def proxy_findings(config: Config, environ: Mapping[str, str]) -> list[Finding]:
-    """Look at proxies: ccr takes its own from PROXY_URL alone, the client takes the environment's."""
+    """Look at proxies: ccr takes its own from config.json alone, the client takes the environment's."""
     named = [name for name in PROXY_NAMES if environ.get(name, "").strip()]
     own = "PROXY_URL is set" if config.proxy_url is not None else "no PROXY_URL"
+    with_own = [each.name for each in config.providers if isinstance(each.network.proxy, Secret)]
+    if with_own:
+        own += f", a proxy of its own for {', '.join(with_own)}"
     if not named:
         return [Finding("proxies", "ok", f"{own}, and none in the environment")]
     hosts = {part.strip() for part in (environ.get("NO_PROXY") or environ.get("no_proxy") or "").split(",")}
     found = []
-    if config.proxy_url is None:
+    if config.proxy_url is None and any(each.network.proxy is None for each in config.providers):
         text = f"{named[0]} is set, but ccr does not use it: only PROXY_URL in config.json counts"
-        remedy = f'if the workspace is reached through it, add "PROXY_URL": "${named[0]}" to config.json'
+        remedy = 'if the workspace is reached through it, add "PROXY_URL": "env" to config.json'
         found.append(Finding("proxies", "warning", text, remedy))
     if not hosts & {"*", config.host, "127.0.0.1", "localhost"}:
         text = f"{named[0]} is set and NO_PROXY does not name this machine: programs look for ccr there"
@@ -87,8 +91,8 @@ def proxy_findings(config: Config, environ: Mapping[str, str]) -> list[Finding]:
     return found or [Finding("proxies", "ok", f"{own}; NO_PROXY keeps this machine off {named[0]}")]
 
 
-def certificate_finding(environ: Mapping[str, str]) -> Finding:
-    """Look at where further certificate authorities come from."""
+def certificate_finding(environ: Mapping[str, str], config: Config | None = None) -> Finding:
+    """Look at where further certificate authorities come from. config: None where it cannot be read."""
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         written = environ.get(name, "")
         if written and not Path(written).exists():
@@ -96,10 +100,14 @@ def certificate_finding(environ: Mapping[str, str]) -> Finding:
             return Finding("certificates", "failed", text, f"correct {name} or unset it")
         if written:
             return Finding("certificates", "ok", f"{name} is {written}")
+    files = [*config.ca_files, *(each.network.ca_file for each in config.providers)] if config else []
+    named = [file for file in dict.fromkeys(files) if file is not None]
+    if named:
+        return Finding("certificates", "ok", f"the system's certificate authorities and {', '.join(named)}")
     other = next((name for name in OTHER_CA_NAMES if environ.get(name)), None)
     if other is not None:
-        text = f"{other} names a certificate authority, but ccr reads SSL_CERT_FILE"
-        remedy = f"if a company proxy signs certificates here: export SSL_CERT_FILE=${other}"
+        text = f"{other} names a certificate authority, but ccr reads CA_FILE (config.json) and SSL_CERT_FILE"
+        remedy = f'if a company proxy signs certificates here, add "CA_FILE": "${other}" to config.json'
         return Finding("certificates", "warning", text, remedy)
     return Finding("certificates", "ok", "the system's certificate authorities")
 

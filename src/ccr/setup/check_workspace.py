@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ccr.errors import UpstreamError
 from ccr.setup.finding import Finding
 from ccr.setup.workspaces import identity_of
+from ccr.upstream.ways import Reach
 from ccr.upstream.workspace_api import WorkspaceApi
 
 if TYPE_CHECKING:
@@ -29,14 +30,15 @@ async def workspace_findings(
     config: Config, url: str, provider: Provider, environ: Mapping[str, str], clock: Callable[[], float]
 ) -> list[Finding]:
     """Ask one workspace who we are. clock: seconds since 1970."""
+    reach = Reach.of(config, provider)
     try:
-        identity = await identity_of(provider, environ, proxy_url=config.proxy_url)
+        identity = await identity_of(provider, environ, reach=reach)
     except UpstreamError as error:
         if error.status == 403:  # the user of each request, and there is none now
             return [Finding("identity", "warning", error.message)]
         return [Finding("identity", "failed", error.message, "`ccr setup` finds an identity")]
     try:
-        async with WorkspaceApi(url, identity.token, proxy_url=config.proxy_url) as api:
+        async with WorkspaceApi(url, identity.token, reach=reach) as api:
             answer = await api.get(ME)
     except UpstreamError as error:
         return _failure(error, url, identity, clock())
@@ -61,11 +63,11 @@ def _failure(error: UpstreamError, url: str, identity: Identity, now: float) -> 
 def _remedy_of_host(error: UpstreamError) -> str:
     message = error.message.lower()
     if "certificate" in message or "tls" in message:
-        return "export SSL_CERT_FILE=<the company's CA bundle, PEM> before `ccr start`"
+        return "give the company's CA bundle (PEM) as CA_FILE in config.json, or as ca_file of this provider"
     if "web page" in message:
         return "correct the host in api_base_url; `ccr setup --host https://<workspace>` rewrites it"
     if "proxy" in message:
-        return "correct PROXY_URL in config.json"
+        return "correct PROXY_URL in config.json, or the provider's own proxy"
     return "check the host name in api_base_url, the network, and PROXY_URL if there is a company proxy"
 
 

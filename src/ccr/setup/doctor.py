@@ -69,7 +69,7 @@ async def examine(around: Surroundings, *, with_calls: bool = True) -> list[Find
         around.port(config),
         claude,
         *proxy_findings(config, around.environ),
-        certificate_finding(around.environ),
+        certificate_finding(around.environ, config),
         *environment_findings(around.environ, workspaces),
     ]
     asked = (

@@ -260,7 +260,7 @@ def _add_router(result: Imported, settings: Mapping[str, Any]) -> None:
         if isinstance(fallback, dict) and fallback.get("mode") == "model-chain"
         else None
     )
-    chain = [route for each in models or [] if (route := _route(each, result.document))]
+    chain = list(dict.fromkeys(route for each in models or [] if (route := _route(each, result.document))))
     if chain and "fallback" not in result.document:
         result.document["fallback"] = {"default": chain}
         result.notes.append(f"fallback.default is {', '.join(chain)}.")

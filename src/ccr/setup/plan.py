@@ -7,7 +7,14 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ccr.config.private import FILE_MODE, draft_beside, make_private_folder, write_private
+from ccr.config.private import (
+    DRAFT,
+    FILE_MODE,
+    clear_drafts,
+    draft_beside,
+    make_private_folder,
+    write_private,
+)
 from ccr.errors import StartError
 from ccr.protocol.redaction import redacted
 
@@ -97,6 +104,7 @@ def write_config(change: Change, *, stamp: str) -> Path | None:
     """
     target = real_path(change.path)
     make_private_folder(change.path.parent)
+    clear_drafts(change.path.parent)
     backup = None
     if change.old is not None:
         backup = change.path.with_name(f"{change.path.name}.bak-{stamp}")
@@ -111,4 +119,4 @@ def backups_of(path: Path) -> Sequence[Path]:
     """Return the backups of a file that `write_config` made, the oldest first."""
     prefix = f"{path.name}.bak-"
     names = sorted(name for name in os.listdir(path.parent) if name.startswith(prefix))  # noqa: PTH208 - names
-    return [path.with_name(name) for name in names]
+    return [path.with_name(name) for name in names if not DRAFT.fullmatch(name)]

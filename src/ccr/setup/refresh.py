@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ccr.errors import UpstreamError
 from ccr.setup.workspaces import identity_of, models_of, workspaces_of
 from ccr.upstream.discovered import read_discovered, write_discovered
+from ccr.upstream.ways import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,7 +45,8 @@ async def refreshed(
 async def _asked(config: Config, environ: Mapping[str, str], url: str) -> Discovery | UpstreamError:
     provider = workspaces_of(config)[url]
     try:
-        identity = await identity_of(provider, environ, proxy_url=config.proxy_url)
-        return await models_of(url, identity, proxy_url=config.proxy_url)
+        reach = Reach.of(config, provider)
+        identity = await identity_of(provider, environ, reach=reach)
+        return await models_of(url, identity, reach=reach)
     except UpstreamError as error:
         return error

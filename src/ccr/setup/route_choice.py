@@ -83,7 +83,7 @@ def with_route(document: Mapping[str, Any], kind: str, choice: Choice | None) ->
         return {**document, "Router": router}
     old = router.get(kind)
     if isinstance(old, list):
-        rest = [route for route in old[1:] if str(route).lower() != choice.route.lower()]
+        rest = [route for route in old[1:] if _plain(str(route)) != choice.route.lower()]
         router[kind] = [choice.route, *rest]
     else:
         router[kind] = choice.route
@@ -128,6 +128,10 @@ def providers_in(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _with_providers(document: Mapping[str, Any], entries: list[dict[str, Any]]) -> dict[str, Any]:
     key = "providers" if "providers" in document and not document.get("Providers") else "Providers"
     return {**document, key: entries}
+
+
+def _plain(route: str) -> str:
+    return ",".join(part.strip() for part in route.split(",", 1)).lower()
 
 
 def _index_of(entries: Sequence[Mapping[str, Any]], name: str) -> int | None:

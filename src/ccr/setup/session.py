@@ -19,6 +19,7 @@ from ccr.setup.proof import prove
 from ccr.setup.workspaces import identity_of, with_token
 from ccr.transformers.registry import build
 from ccr.upstream.discovery import Discovery, discover
+from ccr.upstream.ways import Reach
 from ccr.upstream.workspace_api import WorkspaceApi
 
 if TYPE_CHECKING:
@@ -119,8 +120,9 @@ async def look(session: Session) -> Sight:
     """
     config = session.config([UNDECIDED])
     provider = _provider(session, config)
-    identity = await identity_of(provider, session.environ, proxy_url=config.proxy_url)
-    async with WorkspaceApi(session.url, identity.token, proxy_url=config.proxy_url) as api:
+    reach = Reach.of(config, provider)
+    identity = await identity_of(provider, session.environ, reach=reach)
+    async with WorkspaceApi(session.url, identity.token, reach=reach) as api:
         person, problems = await _person(api)
         try:
             found = await discover(api)

@@ -15,6 +15,7 @@ from ccr.upstream.auth.tokens import expiry_of_web_token, token_from_header
 from ccr.upstream.discovered import workspace_of
 from ccr.upstream.discovery import discover
 from ccr.upstream.identities import identity_settings_from
+from ccr.upstream.ways import Reach
 from ccr.upstream.workspace_api import WorkspaceApi
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ def workspaces_of(config: Config) -> dict[str, Provider]:
 
 
 async def identity_of(
-    provider: Provider, environ: Mapping[str, str], *, proxy_url: Secret | None = None
+    provider: Provider, environ: Mapping[str, str], *, reach: Reach | None = None
 ) -> Identity:
-    """Return who a provider's requests come from.
+    """Return who a provider's requests come from. reach: how its token endpoint is reached.
 
     Raises UpstreamError: 401 when there is no identity, 403 when there is one only while a request is served.
     """
@@ -59,7 +60,7 @@ async def identity_of(
         return Identity("api_key", provider.api_key, expiry_of_web_token(provider.api_key.reveal()))
     settings = identity_settings_from(provider) or IdentitySettings(provider=provider.name, url=provider.url)
     try:
-        credentials = credentials_for(settings, environ, http=AiohttpTokenHttp(proxy_url=proxy_url))
+        credentials = credentials_for(settings, environ, http=AiohttpTokenHttp(reach=reach))
     except ConfigError as error:
         raise UpstreamError(401, str(error)) from error
     try:
@@ -94,14 +95,14 @@ async def signed_in(config: Config, environ: Mapping[str, str]) -> Config:
     for provider in config.providers:
         if is_automatic(provider):
             with contextlib.suppress(UpstreamError):  # the checks of the identity say why
-                identity = await identity_of(provider, environ, proxy_url=config.proxy_url)
+                identity = await identity_of(provider, environ, reach=Reach.of(config, provider))
                 config = with_token(config, provider.name, identity.token)
     return config
 
 
-async def models_of(url: str, identity: Identity, *, proxy_url: Secret | None = None) -> Discovery:
+async def models_of(url: str, identity: Identity, *, reach: Reach | None = None) -> Discovery:
     """Return what a workspace serves. Raises UpstreamError."""
-    async with WorkspaceApi(url, identity.token, proxy_url=proxy_url) as api:
+    async with WorkspaceApi(url, identity.token, reach=reach) as api:
         return await discover(api)
 
 

@@ -42,6 +42,9 @@ class Answer:
         self._provider = provider
         self._host = host
         self._kept = b""
+        self._is_refused = False
+        self.waited_s = 0.0
+        """How long its first event was waited for in vain; 0.0 when it has come."""
         self._on_close: Callable[[], None] | None = None
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         self._inflater = Inflater(encoding, provider=provider) if encoding not in {"identity", ""} else None
@@ -60,6 +63,8 @@ class Answer:
         if self._kept:
             kept, self._kept = self._kept, b""
             return kept
+        if self._is_refused:
+            return b""
         while True:
             data = await self._next(timeout_s)
             if not data or self._inflater is None:
@@ -117,6 +122,33 @@ class Answer:
         except (TimeoutError, UpstreamError):
             pass  # an error's text is worth showing even when its end is missing
         return body
+
+    async def wait(self, is_enough: Callable[[bytes], bool], *, timeout_s: float) -> None:
+        """Wait for what one wants to see, and keep it: whoever reads next begins at the start.
+
+        is_enough: told each read. Also returns at the end, when the answer breaks off (the next read tells
+        that), and after ``timeout_s``, noting how long that was.
+        """
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        kept: list[bytes] = []
+        try:
+            while data := await self.next(max(0.0, began_at + timeout_s - loop.time())):
+                kept.append(data)
+                if is_enough(data):
+                    break
+        except TimeoutError:
+            self.waited_s = timeout_s
+        except UpstreamError:
+            pass
+        self._kept = b"".join(kept)
+
+    def refuse(self, status: int, body: bytes) -> None:
+        """Make it a refusal: its bytes turned out to say so. The connection is closed."""
+        self.status = status
+        self._kept = body
+        self._is_refused = True
+        self._response.close()
 
     @property
     def is_at_end(self) -> bool:

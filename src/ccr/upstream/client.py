@@ -28,6 +28,7 @@ from ccr.upstream.answer import Answer
 from ccr.upstream.auth.refusals import MAX_BODY_BYTES as MAX_REFUSAL_BYTES
 from ccr.upstream.auth.refusals import is_token_refusal
 from ccr.upstream.auth.tokens import token_from_header
+from ccr.upstream.beginning import begun
 from ccr.upstream.deadlines import Deadlines
 from ccr.upstream.exchange import Exchange, post
 from ccr.upstream.failures import silent, unreachable
@@ -95,10 +96,20 @@ class Upstream:
         token came, RequestError when there is no user token and there should be.
         """
         standing = self._standing(provider)
-        send = partial(self._signed, provider, url, body, headers, stream=stream, user_token=user_token)
+        effort = effort or Effort()
+        send = partial(
+            self._signed,
+            provider,
+            url,
+            body,
+            headers,
+            stream=stream,
+            user_token=user_token,
+            first_event_s=effort.first_event_s,
+        )
         await standing.places.take()
         try:
-            answer = await answered(send, standing, model, effort or Effort(), self._pace)
+            answer = await answered(send, standing, model, effort, self._pace)
         except BaseException:
             standing.places.leave()
             raise
@@ -115,9 +126,10 @@ class Upstream:
         *,
         stream: bool,
         user_token: Secret | None,
+        first_event_s: float,
     ) -> Answer:
         """Post with a key, or with credentials; with these once more when a token is refused."""
-        send = partial(self._send, provider, url, body, headers, stream=stream)
+        send = partial(self._send, provider, url, body, headers, stream=stream, first_event_s=first_event_s)
         if signs_itself(headers):
             return await send(None)
         credentials = None if provider.api_key is not None else self._credentials.get(provider.name)
@@ -140,8 +152,12 @@ class Upstream:
         key: Secret | None,
         *,
         stream: bool,
+        first_event_s: float,
     ) -> Answer:
-        """Post once, and once more when a pooled connection turns out to be dead."""
+        """Post once, and once more when a pooled connection turns out to be dead.
+
+        Returns when the answer has begun: the first event of a stream may be an error (beginning.py).
+        """
         if key is not None:
             self.sent.note(key)
         sent = request_headers(headers or {}, key, stream=stream, key_header=provider.key_header)
@@ -158,6 +174,11 @@ class Upstream:
             except (aiohttp.ClientError, OSError, ValueError) as again:
                 raise unreachable(again, provider=provider.name, host=host_of(url)) from again
         answer.key = key
+        try:
+            await begun(answer, first_event_s)
+        except BaseException:
+            answer.close()
+            raise
         return answer
 
     async def _post(

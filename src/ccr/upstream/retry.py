@@ -80,12 +80,14 @@ class Effort:
     """How often one request of a client may be sent again, over all its routes, and how often it was sent.
 
     retries_left: for the route that is tried now. failures: in the order they came, for the record.
+    first_event_s: how long a stream's first event is waited for before the client is told that it begins.
     """
 
     retries_left: int = MAX_ATTEMPTS - 1
     retries: int = 0
     sent: int = 0
     failures: list[str] = field(default_factory=list)
+    first_event_s: float = 15.0
 
 
 class Budget:

@@ -47,17 +47,17 @@ class ApiAnswer:
 class WorkspaceApi:
     """The REST API of one workspace, as an asynchronous context manager.
 
-    url: from `workspace_url`. token: a bearer token for it. proxy_url: ``PROXY_URL``, not used on this
-    machine. deadline_s: for one whole answer.
+    url: from `workspace_url`. token: a bearer token for it. reach: by which proxy and with which
+    certificates; by default directly. deadline_s: for one whole answer.
     """
 
     def __init__(
-        self, url: str, token: Secret, *, proxy_url: Secret | None = None, deadline_s: float = DEADLINE_S
+        self, url: str, token: Secret, *, reach: Reach | None = None, deadline_s: float = DEADLINE_S
     ) -> None:
         self.host = host_of(url)
         self._url = url
         self._token = token
-        self._reach = Reach(proxy_url)
+        self._reach = reach or Reach()
         self._proxy: str | None = None
         self._deadline_s = deadline_s
         self._session: aiohttp.ClientSession | None = None

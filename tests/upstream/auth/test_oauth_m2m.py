@@ -17,6 +17,7 @@ from ccr.upstream.auth.http import AiohttpTokenHttp
 from ccr.upstream.auth.identity import OAuthM2M
 from ccr.upstream.auth.oauth_m2m import FORM, OAuthM2MSource
 from ccr.upstream.auth.tokens import Token
+from ccr.upstream.ways import Reach
 from tests.upstream.auth.fakes import START_S, Clock, FakeHttp, TokenEndpoint, outage, serving, web_token
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def free_port() -> int:
         (lambda port: f"http://127.0.0.1:{port}", {}, "refused the connection"),
         (
             lambda _port: "https://dbc.invalid",
-            {"proxy_url": Secret("http://user:canary@127.0.0.1:9")},
+            {"reach": Reach(Secret("http://user:canary@127.0.0.1:9"))},
             r"proxy \(PROXY_URL\)",
         ),
     ],
@@ -194,4 +195,4 @@ async def test_a_network_that_fails_is_named_without_secrets(
 
 async def test_a_proxy_is_not_used_on_this_machine() -> None:
     async with serving(TokenEndpoint()) as endpoint:
-        assert (await post(endpoint.url, proxy_url=Secret("http://127.0.0.1:9"))).status == 401
+        assert (await post(endpoint.url, reach=Reach(Secret("http://127.0.0.1:9")))).status == 401

@@ -45,18 +45,17 @@ class TokenHttp(Protocol):
 class AiohttpTokenHttp:
     """Posts with aiohttp: redirects not followed, nothing read from the environment, a connection of its own.
 
-    proxy_url: ``PROXY_URL``, not used on this machine. reach: the same and more, in its place.
+    reach: by which proxy and with which certificates; by default directly.
     """
 
     def __init__(
         self,
         *,
-        proxy_url: Secret | None = None,
         reach: Reach | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         total_timeout_s: float = TOTAL_TIMEOUT_S,
     ) -> None:
-        self._reach = reach or Reach(proxy_url)
+        self._reach = reach or Reach()
         self._connect_timeout_s = connect_timeout_s
         self._total_timeout_s = total_timeout_s
 
