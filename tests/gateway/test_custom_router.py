@@ -41,6 +41,7 @@ async def test_a_function_may_be_async_or_not(tmp_path: Path) -> None:
         ("def route(:", "SyntaxError"),
         ("import nothing_of_that_name", "ModuleNotFoundError"),
         ("raise KeyError('mine')", "KeyError: 'mine'"),
+        ("import sys\nsys.exit('mine')", "SystemExit: mine"),
         ("x = 1", "without a function `route`"),
         ("route = 1", "without a function `route`"),
     ],
@@ -92,3 +93,22 @@ async def test_one_that_takes_too_long_is_passed_over() -> None:
     advice = Advice(Silent(), Config(), log, deadline_s=0.01)
     assert await advice.word({}, "req_1") == (None, "passed over: it took more than 0.01 s")
     assert said == ["the custom router was passed over: it took more than 0.01 s"]
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.parametrize("raised", ["SystemExit(3)", "BaseException()", "KeyError('x')"])
+async def test_whatever_it_raises_it_is_passed_over(tmp_path: Path, kind: str, raised: str) -> None:
+    router = loaded(tmp_path / "r.py", f"{kind} route(request, config): raise {raised}")
+    log = logging.Logger("test", logging.INFO)  # noqa: LOG001 - not shared between tests
+    log.addHandler(logging.NullHandler())
+    assert (await Advice(router, Config(), log).word({}, "req_1")).name is None
+
+
+async def test_a_client_that_leaves_meanwhile_is_not_held() -> None:
+    class Cancelled(CustomRouter):
+        async def route(self, request: dict[str, Any], config: dict[str, Any]) -> object:
+            raise asyncio.CancelledError
+
+    log = logging.Logger("test", logging.INFO)  # noqa: LOG001 - not shared between tests
+    with pytest.raises(asyncio.CancelledError):
+        await Advice(Cancelled(), Config(), log).word({}, "req_1")

@@ -122,6 +122,16 @@ def test_objects(tmp_path: Path) -> None:
     assert 'mine.py", line' in caught.value.trace
 
 
+def test_an_object_that_ends_the_program_is_refused(tmp_path: Path) -> None:
+    text = (
+        "import sys\nfrom ccr import Transformer\nclass One(Transformer):\n    name = 'one'\n"
+        "    def __init__(self, options):\n        sys.exit(3)\n"
+    )
+    (one,) = transformers_in_file(written(tmp_path, text))
+    with pytest.raises(PluginError, match="it raises SystemExit: 3"):
+        made(one, {})
+
+
 class Offered(Transformer):
     name = "offered"
 

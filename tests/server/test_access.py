@@ -6,6 +6,7 @@ import pytest
 
 from ccr.config.model import Secret
 from ccr.daemon.health import proof_of
+from ccr.server.routes import ROUTES
 from tests.server.raw_client import ask, raw_client, request
 from tests.server.service import KEY, config_for, message_body, running
 from tests.upstream.raw import good_completion, raw_upstream
@@ -72,6 +73,13 @@ async def test_who_gets_in(more: list[str], without: tuple[str, ...], status: in
         ("POST", "/v1%2fmessages", 404),
         ("GET", "/api/config", 404),
         ("GET", "/api/logs?file=/etc/passwd", 404),
+        ("DELETE", "/api/logs?file=/etc/passwd", 404),
+        ("POST", "/api/restart", 404),
+        ("GET", "/uiX", 404),
+        ("GET", "/HEALTH", 404),
+        ("GET", "/%2e/health", 404),
+        ("POST", "/v1/messages;x", 404),
+        ("POST", "//v1/messages", 404),
         ("OPTIONS", "/v1/messages", 405),
         ("GET", "/v1/messages", 405),
         ("PUT", "/v1/messages", 405),
@@ -83,13 +91,54 @@ async def test_who_gets_in(more: list[str], without: tuple[str, ...], status: in
 @pytest.mark.fault("A15", outcome="405 without a CORS header")
 @pytest.mark.fault("A18", outcome="404, never taken for an open route")
 @pytest.mark.fault("A20", outcome="405")
-@pytest.mark.fault("A21", outcome="400 or 405")
+@pytest.mark.fault("A21", outcome="400 or 405, and closed")
 async def test_what_is_served(method: str, target: str, status: int) -> None:
-    async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
-        data = request(service.port, target, b"", method=method, without=("type", "length"))
-        answered = await ask(service.port, data)
+    async with (
+        raw_upstream(good_completion) as raw,
+        running(config_for(raw.url)) as service,
+        raw_client(service.port) as client,
+    ):
+        await client.send(request(service.port, target, b"", method=method, without=("type", "length")))
+        answered = await client.answer()
         assert answered.status == status
+        assert not [name for name in answered.headers if name.startswith("access-control-")]
+        if method in ("CONNECT", "TRACE"):
+            assert answered.headers["connection"] == "close"
+            assert await client.is_closed()
         assert not raw.got
+
+
+@pytest.mark.fault("A21", outcome="400 and closed: what follows is read as nothing")
+async def test_an_upgrade_is_refused_and_ends_the_connection() -> None:
+    async with running(config_for("http://127.0.0.1:1")) as service, raw_client(service.port) as client:
+        upgrade = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: eA=="]
+        one = request(service.port, "/health", b"", *upgrade, method="GET", without=("type", "length"))
+        await client.send(one + request(service.port, "/health", method="GET"))
+        assert (await client.answer()).status == 400
+        assert await client.is_closed()
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT"])
+@pytest.mark.parametrize("more", ["Origin: https://evil.test", "X-Plain: 1"])
+@pytest.mark.fault("A15", outcome="no route and no status has a CORS header")
+async def test_no_page_may_read_an_answer(path: str, method: str, more: str) -> None:
+    async with running(config_for("http://127.0.0.1:1")) as service, raw_client(service.port) as client:
+        asks = ["Access-Control-Request-Method: POST", "Access-Control-Request-Private-Network: true"]
+        await client.send(request(service.port, path, b"{}", more, *asks, method=method))
+        head = await client.head()
+        assert not [name for name in head.headers if name.startswith(("access-control-", "set-cookie"))]
+        if more.startswith("Origin"):
+            assert head.status == 403
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.fault("A7", outcome="403 on every route, also on those that need no key")
+async def test_a_name_bound_to_us_reads_nothing(path: str) -> None:
+    async with running(config_for("http://127.0.0.1:1")) as service:
+        for host in (f"evil.test:{service.port}", f"0.0.0.0:{service.port}", "evil.test", ""):
+            data = request(service.port, path, b"", f"Host: {host}", method="GET", without=("host",))
+            assert (await ask(service.port, data)).status == 403
 
 
 @pytest.mark.fault("K105", outcome="200")

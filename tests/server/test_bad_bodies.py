@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from ccr.sandbox import Workspace
+from tests.gateway.native_service import native_config
 from tests.server.raw_client import ask, request
 from tests.server.service import config_for, message_body, running
 from tests.upstream.raw import good_completion, raw_upstream
@@ -80,31 +82,87 @@ async def test_bad_bodies_are_refused(target: str, name: str) -> None:
         assert (await ask(service.port, request(service.port, body=message_body()))).status == 200
 
 
+@pytest.mark.parametrize("target", ["/v1/messages", "/v1/messages/count_tokens", CHAT])
+@pytest.mark.fault("J42", outcome="400")
+async def test_a_byte_order_mark_is_no_json(target: str) -> None:
+    async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
+        answered = await ask(service.port, request(service.port, target, b"\xef\xbb\xbf" + message_body()))
+        assert answered.status == 400
+        assert "not valid JSON" in answered.json["error"]["message"]
+        assert not raw.got
+
+
 ODD = {
-    "bom": b"\xef\xbb\xbf" + message_body(),
     "duplicate keys": START.replace(b"{", b'{"model":"x",', 1) + b"}",
-    "lone surrogate": message_body().replace(b"hello", b"\\ud800"),
     "prototype": message_body(__proto__={"a": 1}, __class__="x"),
     "unknown block": message_body(messages=[{"role": "user", "content": [{"type": "novelty", "x": 1}]}]),
-    "many turns": message_body(messages=[{"role": "user", "content": "x"}] * 10_000),
+    "many turns": message_body(messages=[{"role": "user", "content": f"turn {n}"} for n in range(10_000)]),
     "long text": message_body(messages=[{"role": "user", "content": "x" * 1_000_000}]),
+    "unknown beta": message_body(betas=["no-such-beta-2099-01-01"]),
 }
+ARRIVES = {
+    "many turns": (b"turn 0", b"turn 9999"),
+    "long text": (b"x" * 1_000_000,),
+    "unknown block": (b"novelty",),
+}
+"""What the provider gets to see of it."""
 
 
+@pytest.mark.parametrize("target", ["/v1/messages", CHAT])
 @pytest.mark.parametrize("name", ODD)
-@pytest.mark.fault("J42", outcome="400 or an answer, always the same")
 @pytest.mark.fault("J46", outcome="the last one counts, as for the provider")
-@pytest.mark.fault("J47", outcome="sent as valid JSON, no 500")
-@pytest.mark.fault("J49", outcome="answered")
-@pytest.mark.fault("J52", outcome="passed on or 400 with the name")
+@pytest.mark.fault("J49", outcome="answered; the first and the last turn arrive")
+@pytest.mark.fault("J52", outcome="passed on, or told in words what it was")
 @pytest.mark.fault("J54", outcome="passed on or dropped; they are data")
-async def test_odd_bodies_never_break_anything(name: str) -> None:
+async def test_odd_bodies_are_answered(target: str, name: str) -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
-        answered = await ask(service.port, request(service.port, body=ODD[name]))
-        assert answered.status in (200, 400)
+        data = request(service.port, target, ODD[name], "anthropic-beta: no-such-beta-2099-01-01")
+        assert (await ask(service.port, data)).status == 200
         assert not [entry for entry in service.log if entry.exc_info]
-        for got in raw.got:
-            json.loads(got.body, parse_constant=pytest.fail)
+        (got,) = raw.got
+        sent = json.loads(got.body, parse_constant=pytest.fail)
+        assert sent["model"] == "databricks-claude-sonnet-4-5"
+        assert all(part in got.body for part in ARRIVES.get(name, ()))
+
+
+@pytest.mark.parametrize(
+    ("target", "is_sent"),
+    [("/v1/messages", True), (CHAT, True), ("/v1/messages/count_tokens", False)],
+)
+@pytest.mark.fault("J47", outcome="half a pair becomes U+FFFD, whole ones and the rest arrive as they are")
+async def test_half_a_character_is_replaced(target: str, *, is_sent: bool) -> None:
+    text = b"cut \\ud83d here, \\ud83d\\ude00 whole, \\\\ud83d no escape, \\uDE00"
+    body = message_body().replace(b"hello", text)
+    async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
+        assert (await ask(service.port, request(service.port, target, body))).status == 200
+        if is_sent:
+            sent = json.loads(raw.got[0].body)
+            assert (
+                sent["messages"][0]["content"]
+                == "cut \ufffd here, \U0001f600 whole, \\ud83d no escape, \ufffd"
+            )
+            assert service.records[0]["rules"] == ["half_character_replaced"]
+
+
+@pytest.mark.fault("J47", outcome="the same on the native route")
+async def test_half_a_character_on_the_native_route() -> None:
+    async with Workspace() as workspace:
+        config = native_config(workspace.url, token=workspace.token)
+        async with running(config) as service:
+            body = message_body().replace(b"hello", b"cut \\ud83d here")
+            assert (await ask(service.port, request(service.port, body=body))).status == 200
+            assert service.records[0]["rules"] == ["half_character_replaced"]
+        (asked,) = workspace.requests
+        assert asked.body["messages"][0]["content"] == "cut \ufffd here"
+
+
+async def test_half_a_character_in_a_body_that_is_bad_anyway() -> None:
+    async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
+        body = message_body(max_tokens="5").replace(b"hello", b"\\ud83d")
+        answered = await ask(service.port, request(service.port, body=body))
+        assert answered.status == 400
+        assert answered.json["error"]["message"].startswith("max_tokens: ")
+        assert not raw.got
 
 
 @pytest.mark.fault("J44", outcome="2^70 in a tool's schema is kept digit by digit")

@@ -5,7 +5,7 @@ from multidict import CIMultiDict
 
 from ccr.config.model import Secret
 from ccr.errors import RequestError
-from ccr.server.guard import Guard, Hosts
+from ccr.server.guard import Guard, Hosts, is_last
 from ccr.server.routes import ROUTES
 
 KEY = "local-key-0123456789abcdefghij"
@@ -20,9 +20,15 @@ def headers(*more: tuple[str, str], without: str = "") -> CIMultiDict[str]:
     return CIMultiDict([(name, value) for name, value in base if name != without] + list(more))
 
 
-def refusal(method: str, path: str, given: CIMultiDict[str], guard: Guard = GUARD) -> tuple[int, str] | None:
+def refusal(
+    method: str,
+    path: str,
+    given: CIMultiDict[str],
+    guard: Guard = GUARD,
+    version: tuple[int, int] = (1, 1),
+) -> tuple[int, str] | None:
     try:
-        guard.check(method, path, given)
+        guard.check(method, path, given, version)
     except RequestError as error:
         return error.status, error.message
     return None
@@ -141,6 +147,43 @@ def test_names_follow_the_configured_host(
     hosts = Hosts.of(configured, [port])
     assert [host for host in allowed if not hosts.allow(host)] == []
     assert [host for host in refused if hosts.allow(host)] == []
+
+
+@pytest.mark.parametrize(
+    ("version", "encodings", "is_taken"),
+    [
+        ((1, 1), [], True),
+        ((1, 0), [], True),
+        ((1, 1), ["chunked"], True),
+        ((1, 1), ["Chunked "], True),
+        ((1, 0), ["chunked"], False),
+        ((0, 9), [], False),
+        ((1, 9), [], False),
+        ((2, 0), [], False),
+        ((1, 1), ["gzip, chunked"], False),
+        ((1, 1), ["identity, chunked"], False),
+        ((1, 1), ["gzip", "chunked"], False),
+        ((1, 1), ["chunked", "chunked"], False),
+        ((1, 1), ["identity"], False),
+        ((1, 1), [""], False),
+    ],
+)
+@pytest.mark.fault("R28", outcome="400 for any but `chunked`, once, of HTTP/1.1")
+def test_a_body_comes_by_its_length_or_in_plain_chunks(
+    version: tuple[int, int], encodings: list[str], is_taken: bool
+) -> None:
+    given = headers(*(("Transfer-Encoding", value) for value in encodings))
+    found = refusal("POST", "/v1/messages", given, version=version)
+    assert (found is None) is is_taken
+    assert is_taken or (found is not None and found[0] == 400)
+    assert is_last("POST", given, version) is not is_taken
+
+
+def test_what_asks_for_another_protocol_is_the_last_on_its_connection() -> None:
+    assert is_last("CONNECT", headers())
+    assert is_last("TRACE", headers())
+    assert is_last("GET", headers(("Upgrade", "websocket")))
+    assert not is_last("OPTIONS", headers())
 
 
 @pytest.mark.parametrize(
@@ -298,6 +341,7 @@ def test_bodies_that_are_not_plain_json_are_refused(given: CIMultiDict[str]) -> 
     assert found[0] == 415
 
 
+@pytest.mark.fault("R40", outcome="417 for an expectation that cannot be met")
 def test_only_one_expectation_can_be_met() -> None:
     assert refusal("POST", "/v1/messages", headers(("Expect", "100-Continue"))) is None
     found = refusal("POST", "/v1/messages", headers(("Expect", "a miracle")))

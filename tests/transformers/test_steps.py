@@ -55,7 +55,7 @@ def steps(*given: Transformer, built_in: frozenset[type[Transformer]] = frozense
     return Steps(given, built_in=built_in)
 
 
-def hook_raising(error: Exception, hook: str) -> Transformer:
+def hook_raising(error: BaseException, hook: str) -> Transformer:
     def raising(self: object, *arguments: object) -> object:
         raise error
 
@@ -125,6 +125,23 @@ def test_a_hook_that_raises_is_named(hook: str) -> None:
     assert error.message.startswith(f"the transformer raising failed in {hook}: KeyError: ")
     assert len(error.message) < 600
     assert isinstance(error.__cause__, KeyError)
+
+
+class Odd(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("hook", ["request", "target", "completion", "stream"])
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), Odd("odd")], ids=repr)
+@pytest.mark.fault("L120", outcome="one that calls `sys.exit` fails its request; the process lives")
+def test_what_is_no_exception_is_named_too(error: BaseException, hook: str) -> None:
+    with pytest.raises(TransformerError, match=f"raising failed in {hook}: {type(error).__name__}"):
+        run(steps(hook_raising(error, hook)), hook)
+
+
+def test_ctrl_c_is_not_taken() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(steps(hook_raising(KeyboardInterrupt(), "request")), "request")
 
 
 def test_secrets_in_a_reason_are_masked() -> None:

@@ -138,7 +138,7 @@ def note(record: Record, found: Found) -> None:
     """Put into the record which route was chosen, and how."""
     record.rule = found.rule
     record.found = found
-    record.routing_rules = (TAG_REMOVED,) if found.removes_tag else ()
+    record.routing_rules += (TAG_REMOVED,) if found.removes_tag else ()
     record.provider = found.route.provider.name
     record.upstream_model = found.route.model
 

@@ -67,9 +67,9 @@ class CompletionsLine:
         record.is_stream = bool(chat.get("stream"))
         answer = await self._sending.send(route, chat, record, None, body, first)
         if record.is_stream and answer.content_type != JSON_TYPE:
-            reply = self._stream(answer, route, record)
-            await reply.begin()
-            return reply
+            streamed = self._stream(answer, route, record)
+            await streamed.begin()
+            return streamed
         if answer.content_type == STREAM_TYPE:
             answer.close()
             raise stream_not_asked_for(record)

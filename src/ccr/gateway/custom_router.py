@@ -103,7 +103,9 @@ class Advice:
             async with asyncio.timeout(self._deadline_s):
                 # A copy each time: what it changes must not change what it is told next.
                 answer = await self._router.route(request, {**self._config})
-        except Exception as error:  # noqa: BLE001 - a person's code may raise anything
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a person's code may raise anything, also SystemExit
             is_late = isinstance(error, TimeoutError)
             reason = f"it took more than {self._deadline_s:g} s" if is_late else f"it raised {error!r}"
             return self.failed(reason, request_id, exc_info=None if is_late else error)
@@ -158,7 +160,7 @@ def _function_of(file: Path) -> Callable[[dict[str, Any], dict[str, Any]], objec
     try:
         # Not imported: that would write a folder beside the person's file.
         exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)  # noqa: S102 - their own file
-    except Exception as error:  # a person's code may raise anything
+    except (Exception, SystemExit) as error:  # a person's code may raise anything
         raise _problem(f"a file that cannot be loaded:\n{traceback.format_exc(limit=-3)}") from error
     function = getattr(module, "route", None)
     if not callable(function):

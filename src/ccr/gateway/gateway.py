@@ -11,6 +11,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
+from ccr.gateway.bodies import read
 from ccr.gateway.choosing import Choosing
 from ccr.gateway.explain import Explaining
 from ccr.gateway.lasting import Lasting
@@ -118,7 +119,7 @@ class Gateway:
 
     def count_tokens(self, body: bytes) -> Reply:
         """Answer ``POST /v1/messages/count_tokens`` from an estimate; nothing is sent anywhere."""
-        request = decode_count_request(body)
+        request, _ = read(decode_count_request, body)
         route = self._routes.find(request.model).route
         return Reply(200, b'{"input_tokens":%d}' % self._learning.estimate(request, route))
 

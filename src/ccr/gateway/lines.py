@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ccr.gateway.bodies import read
 from ccr.gateway.chat_line import ChatLine
 from ccr.gateway.choosing import untagged
 from ccr.gateway.completions_line import CompletionsLine
@@ -109,13 +110,13 @@ class Lines:
         native: NativeRequest | None = None
         request: MessagesRequest | None = None
         if self._native.is_anywhere:
-            native = request_of(body)
-            found, facts = await self._choosing.find(NativeView(native), body, record)
-            native = untagged(native, found, facts, native_without_tag)
+            asked, body = read(request_of, body, record)
+            found, facts = await self._choosing.find(NativeView(asked), body, record)
+            native = untagged(asked, found, facts, native_without_tag)
         else:
-            request = decode_messages_request(body)
-            found, facts = await self._choosing.find(MessagesView(request), body, record)
-            request = untagged(request, found, facts, messages_without_tag)
+            given, body = read(decode_messages_request, body, record)
+            found, facts = await self._choosing.find(MessagesView(given), body, record)
+            request = untagged(given, found, facts, messages_without_tag)
 
         async def ask(route: Route) -> Reply | StreamReply:
             nonlocal request
@@ -132,7 +133,7 @@ class Lines:
     async def chat_completions(self, body: bytes, record: Record) -> Reply | StreamReply:
         """Answer a chat request. Raises ApiError."""
         record.effort.first_event_s = self._parts.patience.ping_s
-        chat = decode_chat_request(body)
+        chat, body = read(decode_chat_request, body, record)
         found, facts = await self._choosing.find(ChatView(chat, body), body, record)
         chat = untagged(chat, found, facts, chat_without_tag)
 

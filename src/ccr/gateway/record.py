@@ -39,8 +39,8 @@ CLIENT_GONE = 499
 class Record:
     """What is known of a request so far. Times are monotonic seconds; sizes are bytes of bodies.
 
-    found: the route and how it was chosen. routing_rules: what routing has changed in the request.
-    api: ``anthropic`` when the upstream was asked in the Messages API's own format, else "".
+    found: the route and how it was chosen. routing_rules: what was changed in the request before it was
+    sent anywhere. api: ``anthropic`` when the upstream was asked in the Messages API's own format, else "".
     effort: how often it was sent, and what failed. is_fallback: another route than the first was asked.
     """
 

@@ -158,14 +158,14 @@ class StepLog:
         if self.writes("debug"):
             self.write("debug", f"{hook} called")
 
-    def failed(self, hook: str, error: Exception) -> None:
+    def failed(self, hook: str, error: BaseException) -> None:
         """Note that a hook failed: the line ``Error in transformRequestIn: …``, with its traceback."""
         reason = getattr(error, "reason", "") or f"{type(error).__name__}: {error}"
         trace = getattr(error, "trace", "") or _trace(error)
         self.write("error", f"Error in {hook}: {reason}" + (f"\n{trace}" if trace else ""))
 
 
-def _trace(error: Exception) -> str:
+def _trace(error: BaseException) -> str:
     """Return the traceback of what a hook of this process raised, from its author's first line on.
 
     The whole of it where the line is one of ccr's own.

@@ -81,7 +81,7 @@ def made(kind: TransformerClass, options: Mapping[str, Any]) -> Transformer:
         transformer = kind(options)
     except ValueError as error:
         raise ValueError(f"{kind.name}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = f"it raises {_summary(error)}"
         raise PluginError(
             kind.name, reason, hook="__init__", trace=_trace(error), should_retry=False

@@ -12,6 +12,7 @@ from enum import StrEnum
 class RequestRule(StrEnum):
     """Names of the rules, as they appear in metrics, logs and docs/translation.md."""
 
+    HALF_CHARACTER_REPLACED = "half_character_replaced"
     # system and messages
     BILLING_HEADER_DROPPED = "billing_header_dropped"
     SYSTEM_MESSAGE_FOLDED = "system_message_folded"

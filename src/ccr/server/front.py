@@ -16,6 +16,7 @@ from ccr.gateway.replies import EVENT_STREAM, Client, Reply
 from ccr.server.body import body_of
 from ccr.server.dialects import error_body, error_event, error_headers
 from ccr.server.early import Early
+from ccr.server.guard import is_last
 from ccr.server.health import health_body
 from ccr.server.routes import END_POINT, ROUTES
 from ccr.server.targets import dialect_of, model_of, query_of
@@ -88,13 +89,21 @@ class Front:
         self.last_change_at = time.monotonic()
         try:
             response = await self._handle(request, generation, self._request_id())
-            if not response.prepared and (self._is_leaving or request.content.exception() is not None):
+            if not response.prepared and self._is_last_on(request):
                 response.force_close()  # once it is prepared the client would not be told
             return response
         finally:
             generation.end()
             self._running.discard(task)
             self.last_change_at = time.monotonic()
+
+    def _is_last_on(self, request: web.BaseRequest) -> bool:
+        """Tell whether no further request is to be read from the connection of this one."""
+        return (
+            self._is_leaving
+            or request.content.exception() is not None
+            or is_last(request.method, request.headers, request.version)
+        )
 
     async def _handle(
         self, request: web.BaseRequest, generation: Generation, request_id: str
@@ -105,7 +114,7 @@ class Front:
             path = self._guard.path_of(request.raw_path, generation.plugins.end_points)
             served = ROUTES.get(path, END_POINT)
             dialect = served.dialect or dialect_of(request.headers)
-            self._guard.check(request.method, path, request.headers)
+            self._guard.check(request.method, path, request.headers, request.version)
             reply = await self._reply(served, path, request, generation, early, request_id)
             begun = await early.end()
             if not isinstance(reply, Reply):

@@ -2,12 +2,13 @@
 
 In this order, the first that applies decides:
 
-    target   must be a path from the route table, byte for byte; never normalised, so nothing can be
-    smuggled past it Host     exactly one, and one of ours: a name that a web page was bound to by DNS is
-    refused (DNS rebinding) browser  a request with ``Origin`` or ``Sec-Fetch-Site`` comes from a web page;
-    none has any business here method   one of the route's key      on every route but the two that say
-    nothing: constant-time comparison body     JSON by its content type, and not compressed: a "simple"
-    cross-site post is neither
+* target: a path from the route table, byte for byte; never normalised, so nothing is smuggled past it.
+* framing: HTTP/1.0 or 1.1; a body that is not announced by its length comes in plain chunks, of 1.1 alone.
+* Host: exactly one, and one of ours: a name that a web page was bound to by DNS is refused (rebinding).
+* browser: a request with ``Origin`` or ``Sec-Fetch-Site`` comes from a web page; none has business here.
+* method: one of the route's.
+* key: on every route but the two that say nothing; compared in constant time.
+* body: JSON by its content type, and not compressed: a "simple" cross-site post is neither.
 
 Pure: headers in, None or an error out. No route sends CORS headers, so that no page can read an answer
 either.
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 HTTP_PORT: Final = 80
+HTTP_1_0: Final = (1, 0)
+HTTP_1_1: Final = (1, 1)
+OF_PROXIES: Final = ("CONNECT", "TRACE")
 _ID: Final = "{id}"
 PRESETS: Final = "a preset has a service of its own, and `ccr NAME` runs it"
 """The npm router serves presets below this path."""
@@ -119,8 +123,9 @@ class Guard:
             raise RequestError(f"there is no {_shown(path)} here; {remedy}", status=404)
         return path
 
-    def check(self, method: str, path: str, headers: Headers) -> None:
-        """Let a request through, or raise RequestError."""
+    def check(self, method: str, path: str, headers: Headers, version: tuple[int, int] = HTTP_1_1) -> None:
+        """Let a request through, or raise RequestError. version: of HTTP, as the request line has it."""
+        _check_framing(headers, version)
         self._check_host(headers)
         if "Origin" in headers or any(
             value.strip().lower() != "none" for value in headers.getall("Sec-Fetch-Site", [])
@@ -171,6 +176,26 @@ class Guard:
                 status=403,
             )
         raise RequestError(f"{wrong[0]} does not hold the local key of ccr. {REMEDY}", status=403)
+
+
+def is_last(method: str, headers: Headers, version: tuple[int, int] = HTTP_1_1) -> bool:
+    """Tell whether its sender may mean what follows on the connection otherwise than it would be read."""
+    return method in OF_PROXIES or "Upgrade" in headers or _framing_fault(headers, version) is not None
+
+
+def _check_framing(headers: Headers, version: tuple[int, int]) -> None:
+    fault = _framing_fault(headers, version)
+    if fault is not None:
+        raise RequestError(fault)
+
+
+def _framing_fault(headers: Headers, version: tuple[int, int]) -> str | None:
+    if version not in (HTTP_1_0, HTTP_1_1):
+        return "ccr speaks HTTP/1.1"
+    encodings = [value.strip().lower() for value in headers.getall("Transfer-Encoding", [])]
+    if encodings and (encodings != ["chunked"] or version == HTTP_1_0):
+        return "the only transfer encoding that is taken is chunked, of HTTP/1.1"
+    return None
 
 
 def _check_body_headers(headers: Headers) -> None:

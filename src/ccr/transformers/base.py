@@ -44,7 +44,7 @@ class StepLogger(Protocol):
         """Note that a hook is called; whoever runs the steps does so."""
         ...
 
-    def failed(self, hook: str, error: Exception) -> None:
+    def failed(self, hook: str, error: BaseException) -> None:
         """Note that a hook failed; whoever runs the steps does so."""
         ...
 
@@ -61,7 +61,7 @@ class _NoLog:
     def called(self, _hook: str) -> None:
         pass
 
-    def failed(self, _hook: str, _error: Exception) -> None:
+    def failed(self, _hook: str, _error: BaseException) -> None:
         pass
 
 

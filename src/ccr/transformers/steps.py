@@ -128,16 +128,17 @@ def opened(chat: ChatRequest) -> ChatRequest:
 def naming(name: str, hook: str, logger: StepLogger = SILENT) -> Iterator[None]:
     """Turn what a step raises into a TransformerError; an ApiError is the step's own word to the client.
 
-    logger: the step's, which is told of the failure.
+    Also what is no ``Exception``: a step that calls ``sys.exit`` would end the whole service. logger: the
+    step's, which is told of the failure.
     """
     try:
         yield
     except TransformerError as error:
         logger.failed(NAMES_IN_LOG.get(hook, hook), error)
         raise
-    except ApiError:
+    except (ApiError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         logger.failed(NAMES_IN_LOG.get(hook, hook), error)
         reason = redacted(f"{type(error).__name__}: {error}")[:MAX_REASON_CHARS]
         raise TransformerError(name, hook, reason) from error
