@@ -216,7 +216,7 @@ async def test_an_upstream_that_takes_its_time(line: str) -> None:
 
 
 async def test_no_sign_of_life_stands_inside_an_event() -> None:
-    """What an OpenAI client gets is relayed in the pieces it came in."""
+    """What an OpenAI client gets is relayed in whole events, and comments stand between them."""
     go_on = asyncio.Event()
     piece = text_chunk("hello")
 
@@ -234,11 +234,11 @@ async def test_no_sign_of_life_stands_inside_an_event() -> None:
     ):
         await client.send(request(service.port, CHAT, message_body(stream=True)))
         async with asyncio.timeout(5):
-            await client.reader.readuntil(piece[:20].encode())
-            await asyncio.sleep(0.05)
+            before = await client.reader.readuntil(b": keep-alive\n\n")
             go_on.set()
             rest = await client.reader.readuntil(b"[DONE]")
-        assert b"keep-alive" not in rest
+        assert piece[:20].encode() not in before
+        assert piece.encode() in rest
 
 
 @pytest.mark.parametrize("line", LINES)
