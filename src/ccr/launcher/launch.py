@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ccr.errors import StartError
 from ccr.launcher.client_settings import settings_of, with_settings
+from ccr.launcher.detours import detours
 from ccr.launcher.environment import FAMILY_VARIABLES, Target, claude_environment
 
 if TYPE_CHECKING:
@@ -31,10 +32,13 @@ def become_claude(
 ) -> NoReturn:
     """Replace this process by ``program`` with ``arguments`` untouched. Raises StartError (exit code 126).
 
-    Only the target's settings, where there are some, stand before them.
+    Only the target's settings, where there are some, stand before them. Settings of the person's that lead
+    past the target are told on stderr.
     """
     environment = claude_environment(environ, target)
     whole = with_settings(arguments, target.settings)
+    for sentence in detours(environ, Path(), target.base_url):
+        print(f"warning: {sentence}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     try:
