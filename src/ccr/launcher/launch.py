@@ -53,7 +53,7 @@ def become_claude(
 def target_of(config: Config, base_url: str, key: Secret) -> Target:
     """Return what the client is to know of the service and of the models behind its aliases.
 
-    Only the main model and opus may be taken for a window of a million tokens (client reference §1.4).
+    Only the main model, opus and fable may be taken for a window of a million tokens (client reference §1.4).
     """
     # imported late: the table of models is read only for this
     from ccr.catalog.lookup import name_facts, traits_of
@@ -70,7 +70,7 @@ def target_of(config: Config, base_url: str, key: Secret) -> Target:
         for alias in (config.router.default, *FAMILY_VARIABLES)
     }
     names = {alias: name_for(decision.provider, decision.model, config) for alias, decision in chosen.items()}
-    large = (chosen[config.router.default], chosen["opus"])
+    large = (chosen[config.router.default], chosen["opus"], chosen["fable"])
     return Target(
         base_url=base_url,
         key=key,
