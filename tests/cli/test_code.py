@@ -56,6 +56,17 @@ def test_arguments_are_claude_s(installation: Installation, claude: str, argumen
     assert done.stderr == ""
 
 
+def test_settings_that_lead_past_ccr_are_told(
+    installation: Installation, claude: str, tmp_path: Path
+) -> None:
+    settings = tmp_path / "client" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text('{"env": {"ANTHROPIC_BASE_URL": "https://elsewhere.example"}}')
+    done = installation.run("code", "-p", CLAUDE_PATH=claude, CLAUDE_CONFIG_DIR=str(settings.parent))
+    assert done.returncode == 7, done.stderr
+    assert f"warning: {settings} sets ANTHROPIC_BASE_URL" in done.stderr
+
+
 def test_it_starts_the_service_and_becomes_claude(
     installation: Installation, claude: str, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,29 +18,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-DESCRIBED_HERE = (
-    "start",
-    "stop",
-    "restart",
-    "status",
-    "code",
-    "env",
-    "logs",
-    "config",
-    "model",
-    "import",
-    "version",
-)
-"""The others have pages of their own."""
+README = DOCS.parent / "README.md"
+SETUP = ("setup", "doctor", "models", "connect", "disconnect", "key")
+PAGES = {
+    **dict.fromkeys(SETUP, "setup.md"),
+    "preset": "presets.md",
+    "route": "routing.md",
+    "statusline": "statusline.md",
+    "sandbox": "sandbox.md",
+}
+"""Command -> the page of its own that describes its options; the others are described in commands.md."""
+IN_CODE = re.compile(r"`(ccr [^`]*)`|^(ccr .*)$", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+ROW = re.compile(r"^\| (`[^|]*) \|", re.MULTILINE)
 
 
 def words(page: str) -> str:
     return (DOCS / page).read_text()
 
 
+def command_of(name: str) -> click.Command:
+    with cli.make_context("ccr", ["status"]) as context:
+        command = cli.get_command(context, name)
+    assert command is not None
+    return command
+
+
 def options(command: click.Command) -> Iterator[str]:
     for parameter in command.params:
-        yield from (name for name in parameter.opts if name.startswith("--"))
+        names = (*parameter.opts, *parameter.secondary_opts)
+        yield from (name for name in names if name.startswith("-"))
     if isinstance(command, click.Group):
         for name, each in command.commands.items():
             yield name
@@ -51,13 +59,35 @@ def test_every_command_is_described(name: str) -> None:
     assert f"`ccr {name}" in words("commands.md")
 
 
-@pytest.mark.parametrize("name", DESCRIBED_HERE)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_stands_in_the_readme(name: str) -> None:
+    assert f"`ccr {name}" in README.read_text()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_described(name: str) -> None:
-    with cli.make_context("ccr", ["status"]) as context:
-        command = cli.get_command(context, name)
-    assert command is not None
-    missing = [option for option in options(command) if option not in words("commands.md")]
-    assert missing == []
+    page = words(PAGES.get(name, "commands.md"))
+    assert [option for option in options(command_of(name)) if option not in page] == []
+
+
+@pytest.mark.parametrize("page", [README, *sorted(DOCS.glob("*.md"))], ids=lambda page: page.stem)
+def test_commands_that_the_docs_show_exist_with_their_options(page: Path) -> None:
+    known = {name: set(options(command_of(name))) for name in COMMANDS}
+    unknown = []
+    for shown in (found[1] or found[2] for found in IN_CODE.finditer(page.read_text())):
+        name, *arguments = shown.partition("  #")[0].split()[1:] or [""]
+        if name not in known or name in ("code", "config"):  # claude's own arguments; any key and value
+            continue
+        written = [each.strip("[],()|").partition("=")[0] for each in arguments]
+        unknown += [f"{name} {each}" for each in written if each[:2] == "--" and each not in known[name]]
+    assert unknown == []
+
+
+@pytest.mark.parametrize("page", [README, *sorted(DOCS.glob("*.md"))], ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = [link.partition("#")[0] for link in LINK.findall(page.read_text())]
+    files = [link for link in links if link and "://" not in link]
+    assert [link for link in files if not (page.parent / link).exists()] == []
 
 
 def test_every_variable_of_the_launcher_is_described() -> None:
@@ -75,3 +105,13 @@ def test_every_key_of_the_configuration_is_described() -> None:
         *legacy.WITHOUT_EFFECT_OF_PROVIDERS,
     )
     assert [key for key in keys if f"`{key}`" not in words("configuration.md")] == []
+
+
+def test_every_key_that_is_described_exists() -> None:
+    known = {*load.KEYS, *legacy.WITHOUT_EFFECT, *router.KEYS, *providers.KEYS, "$schema"}
+    known |= {*legacy.WITHOUT_EFFECT_OF_PROVIDERS}
+    keys = words("configuration.md").partition("## Keys")[2].partition("## Variables")[0]
+    rows = [found for row in ROW.findall(keys) for found in re.findall(r"`([^`]+)`", row)]
+    dialects = {"chat", "anthropic", "auto"}
+    assert len(rows) > 50
+    assert [key for key in rows if key not in known | dialects] == []

@@ -192,6 +192,7 @@ def test_what_is_no_configuration_at_all(data: bytes, found: str) -> None:
         (with_provider(api_base_url=None), "Providers[0].api_base_url", "nothing", "a full https URL"),
         (with_provider(api_base_url="canary"), "Providers[0].api_base_url", "without https://", "full"),
         (with_provider(api_base_url="ftp://h/x"), "Providers[0].api_base_url", "without https://", "full"),
+        (with_provider(api_base_url="https://<w>/x"), "Providers[0].api_base_url", "a placeholder", "full"),
         (with_provider(api_base_url="https:///x"), "Providers[0].api_base_url", "without a host", "full"),
         (with_provider(api_base_url="https://h"), "Providers[0].api_base_url", "without a path", "path"),
         (

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 
 from ccr.config.load import config_from_bytes
 from ccr.config.model import DIRECT, Config, Network, Secret, Timeouts
@@ -149,7 +150,6 @@ def test_hosts_without_a_proxy() -> None:
 
 
 def test_certificates(tmp_path: Path) -> None:
-    trustme = pytest.importorskip("trustme")
     good = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(str(good))
     bad = tmp_path / "bad.pem"

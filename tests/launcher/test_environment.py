@@ -39,6 +39,7 @@ def test_a_bare_environment() -> None:
         "ANTHROPIC_DEFAULT_OPUS_MODEL": "databricks-claude-sonnet-4-5",
         "ANTHROPIC_DEFAULT_SONNET_MODEL": "databricks-claude-sonnet-4-5",
         "ANTHROPIC_DEFAULT_HAIKU_MODEL": "databricks-claude-sonnet-4-5",
+        "ANTHROPIC_DEFAULT_FABLE_MODEL": "databricks-claude-sonnet-4-5",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
         "CCR_ENV": claude_environment({}, TARGET)["CCR_ENV"],
@@ -209,6 +210,9 @@ def test_each_alias_gets_the_best_model_of_its_family(
     assert environment["ANTHROPIC_DEFAULT_OPUS_MODEL"] == opus
     assert environment["ANTHROPIC_DEFAULT_SONNET_MODEL"] == sonnet
     assert environment["ANTHROPIC_DEFAULT_HAIKU_MODEL"] == haiku
+    assert environment["ANTHROPIC_DEFAULT_FABLE_MODEL"] == environment["ANTHROPIC_MODEL"], (
+        "none is configured"
+    )
     assert target.context_tokens == context_tokens
     assert ("CLAUDE_CODE_DISABLE_1M_CONTEXT" in environment) is (context_tokens < 1_000_000)
 

@@ -170,6 +170,20 @@ async def test_open_routes_say_nothing() -> None:
         assert health.headers["server"] == "ccr"
 
 
+async def test_what_is_refused_stands_in_the_log_but_cannot_fill_it() -> None:
+    async with running(config_for("http://127.0.0.1:1")) as service:
+        wrong = request(service.port, "/v1/messages", b"{}", "x-api-key: other", without=("key",))
+        first = await ask(service.port, wrong)
+        await ask(service.port, wrong)
+        told = [entry for entry in service.log if "refused with 403" in entry.getMessage()]
+        assert [entry.__dict__["fields"]["request_id"] for entry in told] == [first.headers["request-id"]]
+        assert told[0].levelname == "WARNING"
+        assert service.records == []
+        await ask(service.port, request(service.port, body=b"[]"))
+        assert len(service.records) == 1, "this one has a record"
+        assert not [entry for entry in service.log if "refused with 400" in entry.getMessage()]
+
+
 async def test_health_proves_the_key() -> None:
     async with running(config_for("http://127.0.0.1:1")) as service:
         target = "/health?nonce=a1b2"

@@ -38,6 +38,8 @@ async def test_errors_outside_a_request_have_our_shape(
     assert response.keep_alive is False
     body = json.loads(response.body)
     assert (body["type"], body["error"]["type"]) == ("error", error_type)
+    assert body["request_id"] == response.headers["request-id"] == response.headers["x-request-id"]
+    assert cast("Any", caplog.records[0]).fields["request_id"] == body["request_id"]
     assert "secret words" not in str(body)
     assert len(caplog.records) == 1
     made.close()

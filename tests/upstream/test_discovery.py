@@ -60,7 +60,12 @@ def test_the_url_of_a_workspace_is_found_in_what_people_paste(written: str, url:
     "written",
     [
         *("", "https://", "ftp://x.example.com", "https://a:secret@x.example.com", "http://x.example.com"),
-        *("a b.c", "https://x:99999", "https://wörkspace.example.com"),
+        *(
+            "a b.c",
+            "https://x:99999",
+            "https://<workspace>.cloud.databricks.com",
+            "https://wörkspace.example.com",
+        ),
     ],
 )
 def test_what_is_no_workspace_is_refused_without_being_quoted(written: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -231,6 +232,17 @@ async def test_no_key_is_left() -> None:
 # -- breaker ---------------------------------------------------------------------------------------------
 
 
+async def test_a_route_that_is_left_alone_says_why() -> None:
+    async with connected(Clock()) as upstream:
+        nobody = provider("http://127.0.0.1:9/v1/chat/completions")
+        for _ in range(2):
+            with pytest.raises(UpstreamError, match=r"prov: 127\.0\.0\.1:9 refused"):
+                await post(upstream, nobody)
+        sentence = "prov, m: not asked again for 15 s, after failures: 127.0.0.1:9 refused the connection"
+        with pytest.raises(UpstreamError, match=re.escape(sentence)):
+            await post(upstream, nobody)
+
+
 async def test_a_route_that_keeps_failing_is_left_alone() -> None:
     clock = Clock()
     async with (
@@ -246,7 +258,7 @@ async def test_a_route_that_keeps_failing_is_left_alone() -> None:
         assert (caught.value.status, caught.value.retry_after_s) == (503, OPEN_S)
         assert len(raw.got) == MAX_FAILURES
         assert upstream.snapshot()["prov"]["breakers"] == {
-            "m": {"state": "open", "opened": 1, "reason": "503"}
+            "m": {"state": "open", "opened": 1, "reason": "it answered 503"}
         }
         answer = await upstream.open(to, to.url, b"{}", stream=False, model="other")
         assert answer.status == 200

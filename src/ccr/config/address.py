@@ -35,6 +35,8 @@ def workspace_url(text: str) -> str:
         raise ValueError("this is not the URL of a workspace, like https://<workspace>.cloud.databricks.com")
     if any(character.isspace() or not character.isprintable() for character in parts.netloc):
         raise ValueError("a URL holds no spaces")
+    if "<" in parts.netloc or ">" in parts.netloc:
+        raise ValueError("<…> in a URL is a placeholder: write the name of the workspace there")
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("http would send the token in the clear; write https")
     name = f"[{host}]" if ":" in host else host

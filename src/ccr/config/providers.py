@@ -130,6 +130,7 @@ def _fault_of_url(text: str) -> str | None:
     except ValueError:
         return "a URL that cannot be read"
     faults = {
+        "a placeholder in <…> that was not replaced": "<" in text or ">" in text,
         "characters that a URL cannot hold": NOT_IN_A_URL.search(text) is not None,
         "a text without https:// at its start": parts.scheme not in ("http", "https"),
         "a URL without a host": not host,

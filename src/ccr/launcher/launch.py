@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ccr.errors import StartError
 from ccr.launcher.client_settings import settings_of, with_settings
+from ccr.launcher.detours import detours
 from ccr.launcher.environment import FAMILY_VARIABLES, Target, claude_environment
 
 if TYPE_CHECKING:
@@ -31,10 +32,13 @@ def become_claude(
 ) -> NoReturn:
     """Replace this process by ``program`` with ``arguments`` untouched. Raises StartError (exit code 126).
 
-    Only the target's settings, where there are some, stand before them.
+    Only the target's settings, where there are some, stand before them. Settings of the person's that lead
+    past the target are told on stderr.
     """
     environment = claude_environment(environ, target)
     whole = with_settings(arguments, target.settings)
+    for sentence in detours(environ, Path(), target.base_url):
+        print(f"warning: {sentence}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -49,7 +53,7 @@ def become_claude(
 def target_of(config: Config, base_url: str, key: Secret) -> Target:
     """Return what the client is to know of the service and of the models behind its aliases.
 
-    Only the main model and opus may be taken for a window of a million tokens (client reference §1.4).
+    Only the main model, opus and fable may be taken for a window of a million tokens (client reference §1.4).
     """
     # imported late: the table of models is read only for this
     from ccr.catalog.lookup import name_facts, traits_of
@@ -66,7 +70,7 @@ def target_of(config: Config, base_url: str, key: Secret) -> Target:
         for alias in (config.router.default, *FAMILY_VARIABLES)
     }
     names = {alias: name_for(decision.provider, decision.model, config) for alias, decision in chosen.items()}
-    large = (chosen[config.router.default], chosen["opus"])
+    large = (chosen[config.router.default], chosen["opus"], chosen["fable"])
     return Target(
         base_url=base_url,
         key=key,

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import _ErrInfo
 
 from ccr.errors import ApiError, RequestError
 from ccr.server.capacity import connection_limit, full_answer
 from ccr.server.dialects import error_body
+from ccr.server.front import headers_of, new_request_id
 from ccr.server.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -92,16 +94,21 @@ class Connection(web.RequestHandler):
         del message  # the parser's words quote what was sent
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already")
+        request_id = new_request_id()
         if status >= 500:  # never seen: the handler catches all errors itself
-            self.logger.error("an answer could not be written", exc_info=exc)
+            fields = {"request_id": request_id}
+            self.logger.error("an answer could not be written", exc_info=exc, extra={"fields": fields})
             error = ApiError(status, "ccr could not write its answer; its log says why")
         else:
-            self.logger.info("bytes that are no HTTP request", extra={"fields": {"kind": type(exc).__name__}})
-            error = RequestError("this is not a valid HTTP request", status=status)
+            fields = {"request_id": request_id, "kind": type(exc).__name__}
+            self.logger.info("bytes that are no HTTP request", extra={"fields": fields})
+            too_long = isinstance(exc, LineTooLong)
+            what = "its first line or a header is longer than 8 KB" if too_long else "it cannot be read"
+            error = RequestError(f"this is not a valid HTTP request: {what}", status=status)
         response = web.Response(
             status=status,
-            body=error_body(error, "anthropic", ""),
-            headers={"content-type": "application/json", "server": "ccr"},
+            body=error_body(error, "anthropic", request_id),
+            headers=headers_of({"content-type": "application/json"}, request_id),
         )
         response.force_close()
         return response

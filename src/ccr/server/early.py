@@ -56,6 +56,11 @@ class Early:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(after_s, self._start, body, SIGNS[dialect], every_s)
 
+    @property
+    def is_watching(self) -> bool:
+        """Whether there is a body that may ask for a stream."""
+        return self._timer is not None
+
     async def end(self) -> web.StreamResponse | None:
         """Stop; return the response to go on with when it has begun, None when nothing was sent."""
         self.stop()

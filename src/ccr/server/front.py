@@ -20,6 +20,7 @@ from ccr.server.guard import is_last
 from ccr.server.health import health_body
 from ccr.server.routes import END_POINT, ROUTES
 from ccr.server.targets import dialect_of, model_of, query_of
+from ccr.server.throttle import Throttle
 from ccr.upstream.auth.on_behalf_of import HEADER as ON_BEHALF_OF_HEADER
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Front:
         self._log = log
         self._request_id = request_id
         self._about = about
+        self._throttle = Throttle(log, time.monotonic)
         self._running: set[asyncio.Task[object]] = set()
         self._is_cut = False
         self._is_leaving = False
@@ -183,6 +185,9 @@ class Front:
     ) -> web.StreamResponse:
         """Answer with an error: by its status, or as the last event where the answer has begun."""
         error = self._shown(error)
+        if not early.is_watching:  # what comes so far has a record of its own in the log
+            fields: dict[str, object] = {"request_id": request_id, "error": error.message}
+            self._throttle.warn(f"a request was refused with {error.status}", fields)
         begun = await early.end()
         if begun is None:
             return self._refused(error, dialect, request_id)
@@ -263,7 +268,7 @@ class Front:
         return response
 
     def _begun(self, headers: Mapping[str, str], request_id: str) -> web.StreamResponse:
-        response = EventStream(headers=_headers(headers, request_id))
+        response = EventStream(headers=headers_of(headers, request_id))
         if self._is_leaving:
             response.force_close()
         return response
@@ -311,11 +316,11 @@ async def _ended(response: web.StreamResponse, data: bytes) -> web.StreamRespons
 
 
 def _response(status: int, body: bytes, headers: Mapping[str, str], request_id: str) -> web.Response:
-    return web.Response(status=status, body=body, headers=_headers(headers, request_id))
+    return web.Response(status=status, body=body, headers=headers_of(headers, request_id))
 
 
-def _headers(headers: Mapping[str, str], request_id: str) -> dict[str, str]:
-    # Anthropic's clients read the first, OpenAI's the second.
+def headers_of(headers: Mapping[str, str], request_id: str) -> dict[str, str]:
+    """Return the headers of an answer: Anthropic's clients read the first id, OpenAI's the second."""
     return {**headers, "request-id": request_id, "x-request-id": request_id, "server": "ccr"}
 
 

@@ -36,7 +36,10 @@ OF_PROXIES: Final = ("CONNECT", "TRACE")
 _ID: Final = "{id}"
 PRESETS: Final = "a preset has a service of its own, and `ccr NAME` runs it"
 """The npm router serves presets below this path."""
-REMEDY: Final = "Start the client with `ccr code`, or set the variables that `ccr env` prints."
+REMEDY: Final = (
+    "Start the client with `ccr code`, or set the variables that `ccr env` prints; "
+    "`env` and `apiKeyHelper` in Claude Code's settings.json go before them."
+)
 
 
 class Headers(Protocol):
@@ -159,11 +162,12 @@ class Guard:
         api_keys = headers.getall("x-api-key", [])
         if len(authorizations) > 1 or len(api_keys) > 1:
             raise RequestError("Authorization and x-api-key may be given once each")
+        # not by the header's name: after that word the client says "Invalid API key" and hides the sentence
         given: dict[str, str] = {}
         if api_keys:
-            given["x-api-key"] = api_keys[0].strip()
+            given["the API key"] = api_keys[0].strip()
         if authorizations:
-            given["Authorization"] = _bearer_token(authorizations[0])
+            given["the bearer token"] = _bearer_token(authorizations[0])
         if not given:
             raise RequestError(f"this needs the local key of ccr. {REMEDY}", status=403)
         wrong = [name for name, value in given.items() if not hmac.compare_digest(_bytes(value), key)]
@@ -171,11 +175,12 @@ class Guard:
             return
         if len(wrong) < len(given):
             raise RequestError(
-                f"{wrong[0]} holds another key than the local key of ccr, while the other header is right. "
-                "Unset the variable it comes from (ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN).",
+                f"{wrong[0]} is not the local key of ccr, while the other key that came with it is. "
+                "It may come from ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, or `env` or `apiKeyHelper` in "
+                "Claude Code's settings.json: take it out there.",
                 status=403,
             )
-        raise RequestError(f"{wrong[0]} does not hold the local key of ccr. {REMEDY}", status=403)
+        raise RequestError(f"{wrong[0]} is not the local key of ccr. {REMEDY}", status=403)
 
 
 def is_last(method: str, headers: Headers, version: tuple[int, int] = HTTP_1_1) -> bool:

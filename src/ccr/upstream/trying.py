@@ -61,7 +61,7 @@ async def answered(send: Send, standing: Standing, model: str, effort: Effort, p
         except BaseException:
             breaker.abandoned()
             raise
-        _note(standing, model, key, failure, pace.clock())
+        _note(standing, model, key, failure, _why(standing, result), pace.clock())
         if failure is None:
             return _answer_of(result)
         effort.failures.append(f"{standing.provider.name},{model}: {failure.fault or failure.status}")
@@ -110,13 +110,22 @@ async def _failure(answer: Answer, pace: Pace) -> Failure:
     return Failure(status=answer.status, wait_s=wait_s, is_final=is_final(answer.headers))
 
 
-def _note(standing: Standing, model: str, key: Secret | None, failure: Failure | None, now: float) -> None:
+def _why(standing: Standing, result: Answer | UnansweredError) -> str:
+    """Say of a result why it is a failure, for the person whose next request is not sent because of it."""
+    if isinstance(result, UnansweredError):
+        return result.message.removeprefix(f"{standing.provider.name}: ")
+    return f"it answered {result.status}"
+
+
+def _note(
+    standing: Standing, model: str, key: Secret | None, failure: Failure | None, why: str, now: float
+) -> None:
     """Let breaker and keys know how it went."""
     breaker, keys = standing.breaker(model), standing.keys
     if failure is None or not failure.is_outage:
         breaker.succeeded()
     else:
-        breaker.failed(now, str(failure.fault or failure.status))
+        breaker.failed(now, why)
     if keys is None or key is None:
         return
     if failure is None:
@@ -156,7 +165,6 @@ def _resting(standing: Standing, model: str, wait_s: float, reason: str) -> Upst
     wait = max(1, math.ceil(wait_s))
     return UpstreamError(
         503,
-        f"{standing.provider.name}, {model}: not asked, because its last answers were failures ({reason}); "
-        f"it is asked again in {wait} s",
+        f"{standing.provider.name}, {model}: not asked again for {wait} s, after failures: {reason}",
         retry_after_s=wait,
     )
