@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
+from base64 import b64encode
 
 
 def png(width: int = 8, height: int = 8, pixels: bytes | None = None) -> bytes:
@@ -17,6 +19,24 @@ def png(width: int = 8, height: int = 8, pixels: bytes | None = None) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
+
+
+def notebook(picture: bytes) -> bytes:
+    """A Jupyter notebook whose only cell printed a line and showed a picture."""
+    shown = {"image/png": b64encode(picture).decode()}
+    cell = {
+        "cell_type": "code",
+        "execution_count": 1,
+        "id": "a1",
+        "metadata": {},
+        "source": ["print(1)"],
+        "outputs": [
+            {"output_type": "stream", "name": "stdout", "text": ["1\n"]},
+            {"output_type": "display_data", "data": shown, "metadata": {}},
+        ],
+    }
+    about = {"metadata": {"language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps({"cells": [cell], **about}).encode()
 
 
 def pdf(text: str = "Hello from a page") -> bytes:

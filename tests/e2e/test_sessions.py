@@ -16,7 +16,7 @@ import pytest
 from ccr.sandbox import AnthropicFake, Script, ToolCall, Turn, Usage, Wire, WorkspaceThread
 from tests.e2e import claude
 from tests.e2e.conftest import BOTH_WAYS, BUILT_IN
-from tests.e2e.material import pdf, png
+from tests.e2e.material import notebook, pdf, png
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,6 +126,62 @@ STORIES = {
             DONE,
         ),
     ),
+    "a call that the token limit cuts": Story(
+        (
+            Turn(text="Go.", tools=[ToolCall("Bash", '{"command": "echo hi > o')], stop="max_tokens"),
+            Turn(text="DONE"),
+        ),
+    ),
+    "arguments that are no object": Story(
+        (
+            Turn(tools=[ToolCall("Bash", '{"command": nope'), bash("echo one > 1")]),
+            Turn(tools=[ToolCall("Bash", "nope")]),
+            Turn(tools=[ToolCall("NoSuchTool", {"a": 1}), ToolCall("Bash", '{"command": 5}')]),
+            DONE,
+        ),
+        after={"1": "one\n"},
+    ),
+    "thirty calls at once": Story((Turn(tools=[bash(f"echo {number}") for number in range(30)]), DONE)),
+    "tools that show nothing": Story(
+        (
+            Turn(
+                tools=[
+                    bash("true"),
+                    bash("printf ' \\n\\n'"),
+                    ToolCall("Read", {"file_path": "empty"}),
+                    ToolCall("Write", {"file_path": "new", "content": ""}),
+                ]
+            ),
+            DONE,
+        ),
+        before={"empty": b""},
+        after={"new": ""},
+    ),
+    "an answer of thoughts alone": Story((Turn(thinking="Hm."), Turn(text="DONE"))),
+    "an answer of nothing, then a space beside a call": Story(
+        (Turn(), Turn(text="\n\n", tools=[bash("echo 1 > a")]), DONE), after={"a": "1\n"}
+    ),
+    "thinking in some steps of a loop": Story(
+        (
+            Turn(thinking="First.", tools=[bash("echo 1 > a")]),
+            Turn(tools=[bash("echo 2 > b")]),
+            Turn(thinking="Third.", text="Go on.", tools=[bash("echo 3 > c")]),
+            Turn(thinking="All there.", text="DONE"),
+        ),
+        after={"a": "1\n", "b": "2\n", "c": "3\n"},
+    ),
+    "thinking shown and redacted": Story(
+        (
+            Turn(redacted="one", thinking="I see.", text="Two.", tools=[bash("echo 1 > a"), bash("exit 2")]),
+            Turn(redacted="two", thinking="So.", tools=[bash("echo 2 > b")]),
+            Turn(thinking="Good.", redacted="three", text="DONE"),
+        ),
+        after={"a": "1\n", "b": "2\n"},
+    ),
+    "a notebook with a picture": Story(
+        (Turn(tools=[ToolCall("Read", {"file_path": "n.ipynb"})]), DONE),
+        before={"n.ipynb": notebook(png())},
+    ),
     "arguments in single characters, two calls interleaved": Story(
         (
             Turn(
@@ -167,8 +223,9 @@ def placed(turns: tuple[Turn, ...], folder: Path) -> list[Turn]:
     for turn in turns:
         calls = [
             ToolCall(call.name, {k: f"{data}/{v}" if k == "file_path" else v for k, v in call.input.items()})
-            for call in turn.tools
             if isinstance(call.input, dict)
+            else call
+            for call in turn.tools
         ]
         fields: dict[str, Any] = {name: getattr(turn, name) for name in turn.__struct_fields__}
         found.append(Turn(**{**fields, "tools": calls}))

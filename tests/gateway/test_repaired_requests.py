@@ -110,11 +110,11 @@ async def test_thinking_signed_by_another_model() -> None:
 
 
 async def test_an_openai_client_sends_what_the_endpoint_refuses() -> None:
-    function = {"name": "Read", "of_today": True, "parameters": {"type": "object"}}
+    function = {"name": "Read", "of_tomorrow": True, "parameters": {"type": "object"}}
     body = {
         "messages": [{"role": "user", "content": "u"}],
         "thinking": THINKING,
-        "of_tomorrow": True,
+        "of_tomorrow_too": True,
         "tools": [{"type": "function", "function": function}],
     }
     async with Workspace(script(None)) as workspace, running(config(workspace, NEWER)) as service:

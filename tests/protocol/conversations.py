@@ -124,17 +124,17 @@ CONVERSATIONS: list[tuple[str, list[Json], list[Json], list[str]]] = [
         [],
     ),
     (
-        "images are lifted behind the person's text, each announced",
+        "images are lifted behind the person's text, each announced, in the order of the calls",
         [
             user("a"),
             assistant(tool_use("t1"), tool_use("t2")),
-            user(tool_result("t1", [image()]), tool_result("t2", [text("z"), image()]), "look"),
+            user(tool_result("t2", [text("z"), image(), text("y")]), tool_result("t1", [image()]), "look"),
         ],
         [
             user("a"),
             calls("t1", "t2"),
             tool("t1", "[image: see the user message below]"),
-            tool("t2", "z"),
+            tool("t2", [text("z"), text("[image: see the user message below]"), text("y")]),
             user(
                 "look",
                 "[image from the result of tool call t1]",

@@ -121,6 +121,7 @@ def test_without_any_limit_the_budget_is_the_clients() -> None:
 
 LOOP_WITHOUT_THINKING = [assistant(tool_use("t1")), user(tool_result("t1"))]
 LOOP_WITH_THINKING = [assistant(thinking(), tool_use("t1")), user(tool_result("t1"))]
+WITH_REMINDER = [assistant(thinking(), tool_use("t1")), user(tool_result("t1"), "a reminder")]
 SECOND_STEP = [assistant(tool_use("t2")), user(tool_result("t2"))]
 SECOND_STEP_THINKING = [assistant(thinking(), tool_use("t2")), user(tool_result("t2"))]
 
@@ -132,7 +133,11 @@ SECOND_STEP_THINKING = [assistant(thinking(), tool_use("t2")), user(tool_result(
         ([user("a"), assistant("b"), user("c")], True),
         ([user("a"), *LOOP_WITH_THINKING], True),
         ([user("a"), *LOOP_WITHOUT_THINKING], False),
-        ([user("a"), *LOOP_WITH_THINKING, *SECOND_STEP], False),
+        ([user("a"), *LOOP_WITH_THINKING, *SECOND_STEP], True),
+        ([user("a"), *LOOP_WITH_THINKING, *SECOND_STEP, *SECOND_STEP_THINKING, *SECOND_STEP], True),
+        ([user("a"), *WITH_REMINDER, *SECOND_STEP], True),
+        ([user("a"), *LOOP_WITHOUT_THINKING, assistant("done"), user("b"), *LOOP_WITH_THINKING], True),
+        ([user("a"), *LOOP_WITH_THINKING, assistant("done"), user("b"), *LOOP_WITHOUT_THINKING], False),
         ([user("a"), *LOOP_WITH_THINKING, *SECOND_STEP_THINKING], True),
         ([user("a"), *LOOP_WITHOUT_THINKING, *SECOND_STEP_THINKING], False),
         ([user("a"), *LOOP_WITHOUT_THINKING, assistant("done"), user("next")], True),

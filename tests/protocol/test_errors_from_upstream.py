@@ -171,6 +171,23 @@ def test_no_answer_is_a_crash_or_a_success(body: bytes) -> None:
         assert error.message
 
 
+@pytest.mark.parametrize("body", [MISSING, ZERO])
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ((), "hoose another model"),
+        (("a", "b"), "hoose another model (`a`, `b`)"),
+        ([f"m{number}" for number in range(10)], "`m7` and 2 more)"),
+    ],
+)
+def test_other_models_are_named_in_place_of_one_that_is_not_served(
+    body: Any, others: Any, words: str
+) -> None:
+    error = mapped(404 if body is MISSING else 403, body, others=others)
+    assert error.status == 400
+    assert words in error.message
+
+
 # -- redirects
 
 

@@ -101,4 +101,14 @@ TORN_CONVERSATIONS: list[tuple[str, list[Json], list[Json], list[str]]] = [
         [user("a"), {"role": "assistant", "tool_calls": [call("t", "unnamed_tool")]}, tool("t")],
         ["tool_use_name_filled"],
     ),
+    (
+        "a call with a name that the endpoint would refuse",
+        [user("a"), assistant(tool_use("t", "functions.é ß" + "x" * 130)), user(tool_result("t"))],
+        [
+            user("a"),
+            {"role": "assistant", "tool_calls": [call("t", "functions____" + "x" * 115)]},
+            tool("t"),
+        ],
+        ["tool_use_name_replaced"],
+    ),
 ]

@@ -33,11 +33,19 @@ def sentence_of(body: Body, model: str = OLD) -> str | None:
 
 PLAIN = chat_body()
 LOOP = chat_loop()
+SECOND_STEP = LOOP | {
+    "messages": [
+        *LOOP["messages"],
+        {"role": "assistant", "tool_calls": [tool_call("toolu_3")]},
+        {"role": "tool", "tool_call_id": "toolu_3", "content": "c"},
+    ]
+}
 ADAPTIVE = chat_body(thinking={"type": "adaptive", "display": "summarized"}, output_config={"effort": "high"})
 
 TAKEN: dict[str, tuple[Body, str]] = {
     "plain": (PLAIN, OLD),
     "loop with everything": (LOOP, OLD),
+    "a loop whose later step has no reasoning": (SECOND_STEP, OLD),
     "adaptive": (ADAPTIVE, NEW),
     "adaptive and budget model": (ADAPTIVE, "databricks-claude-opus-4-6"),
     "plain on the same": (PLAIN, "databricks-claude-sonnet-4-6"),
@@ -174,6 +182,11 @@ REFUSED: list[tuple[Body, str]] = [
     ),
     (changed(LOOP, "messages.2.content"), "Expected `thinking` or `redacted_thinking`, but found `tool_use`"),
     (LOOP | {"thinking": {"type": "disabled"}}, "cannot contain `thinking`"),
+    (SECOND_STEP | {"thinking": {"type": "disabled"}}, "messages.1.content.0.type: When `thinking` is"),
+    (
+        changed(changed(SECOND_STEP, "messages.2.content"), "messages.6.content", [reasoning()]),
+        "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`",
+    ),
     (
         chat_body(
             messages=[*PLAIN["messages"], {"role": "assistant", "content": [reasoning()]}, *PLAIN["messages"]]

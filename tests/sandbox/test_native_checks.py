@@ -11,6 +11,16 @@ from tests.sandbox.bodies import NEW, OLD, PNG, Body, changed, native_body, nati
 
 PLAIN = native_body()
 LOOP = native_loop()
+SECOND_STEP = LOOP | {
+    "messages": [
+        *LOOP["messages"],
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "toolu_3", "name": "Bash", "input": {}}],
+        },
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_3"}]},
+    ]
+}
 EXTRA = "Extra inputs are not permitted"
 TOOL = {"name": "Bash", "input_schema": {"type": "object"}}
 SCOPED = {"type": "ephemeral", "scope": "global"}
@@ -26,6 +36,7 @@ def sentence_of(body: Body, model: str = OLD) -> str:
     [
         (PLAIN, OLD),
         (LOOP, OLD),
+        (SECOND_STEP, OLD),
         (native_body(system="You help.", model=NEW, thinking={"type": "adaptive"}), NEW),
         (native_body(tools=[TOOL | {"type": "custom"}], tool_choice={"type": "any"}), OLD),
         (native_body(tools=[TOOL], tool_choice={"type": "tool", "name": "Bash"}), OLD),
@@ -87,6 +98,11 @@ REFUSED: list[tuple[Body, str]] = [
     (changed(LOOP, "messages.1.content.1.data", "x"), "Invalid `data` in `redacted_thinking`"),
     (changed(changed(LOOP, "messages.1.content.0"), "messages.1.content.0"), "but found `text`"),
     (LOOP | {"thinking": {"type": "disabled"}}, "cannot contain `thinking`"),
+    (SECOND_STEP | {"thinking": {"type": "disabled"}}, "messages.1.content.0.type: When `thinking` is"),
+    (
+        changed(SECOND_STEP, "messages.1.content", SECOND_STEP["messages"][1]["content"][2:]),
+        "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `text`",
+    ),
     (changed(LOOP, "messages.1.content.3.id", "a b"), "tool_use.id: String should match pattern"),
     (changed(LOOP, "messages.1.content.3.name", "a b"), "tool_use.name: String should match pattern"),
     (changed(LOOP, "messages.1.content.3.input", "x"), "tool_use.input: Input should be a valid dictionary"),

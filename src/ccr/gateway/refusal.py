@@ -56,5 +56,12 @@ def refusal_from_answer(
         context_tokens=route.traits.context_tokens,
         estimated_tokens=estimated_tokens,
         signs_in=route.provider.api_key is None and route.provider.sign_in is not None,
+        others=_others(route),
         masked=masked,
     )
+
+
+def _others(route: Route) -> list[str]:
+    """Return the provider's other models: those configured, then those its workspace is known to serve."""
+    models = dict.fromkeys((*route.provider.models, *route.provider.discovered))
+    return [name for name in models if name.lower() != route.model.lower()]

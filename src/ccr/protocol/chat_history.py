@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from ccr.protocol.traits import ModelTraits
 
 _ALLOWED_ID = re.compile(r"[a-zA-Z0-9_-]+")
+_ALLOWED_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _FORBIDDEN_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 UNNAMED_TOOL = "unnamed_tool"
+MAX_NAME_CHARS = 128
 
 
 class ToolIds:
@@ -213,6 +215,9 @@ def _tool_call(block: Block, call_id: str, rules: Rules) -> ToolCall:
     if not name:
         rules.add(RequestRule.TOOL_USE_NAME_FILLED)
         name = UNNAMED_TOOL
+    elif not _ALLOWED_NAME.fullmatch(name):
+        rules.add(RequestRule.TOOL_USE_NAME_REPLACED)
+        name = _FORBIDDEN_IN_ID.sub("_", name)[:MAX_NAME_CHARS]
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 

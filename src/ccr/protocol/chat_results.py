@@ -1,7 +1,8 @@
 """Tool messages from the ``tool_result`` blocks of one user turn, keyed by the calls they answer.
 
 A tool message carries text only. Images and documents in a result are lifted into the user message that
-follows the tool messages, each announced by a text with the id of its call.
+follows the tool messages, in the order of the calls, each announced by a text with the id of its call; a text
+stands in its place in the result.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class UserTurn:
             self._waiting.setdefault(call.client_id, deque()).append(call.id)
         self._results: dict[str, ChatMessage] = {}
         self._own: list[ContentPart] = []
-        self._lifted: list[ContentPart] = []
+        self._lifted: dict[str, list[ContentPart]] = {}
 
     def add(self, block: Block) -> None:
         """Take one block of the turn."""
@@ -72,7 +73,9 @@ class UserTurn:
     def messages(self) -> list[ChatMessage]:
         """Return the tool messages in the order of the calls, then the user message if it has content."""
         messages = [self._results.get(call.id) or self._interrupted(call) for call in self._calls]
-        parts = self._own + self._lifted
+        parts = self._own.copy()
+        for call in self._calls:
+            parts += self._lifted.get(call.id, ())
         if parts:
             messages.append({"role": "user", "content": content_from_parts(parts, self._traits)})
         return messages
@@ -86,21 +89,16 @@ class UserTurn:
         is_marked = block.is_error or block.cache_control is not None
         if isinstance(said, str) and not is_marked and not is_blank(said):
             return {"role": "tool", "tool_call_id": call_id, "content": said}  # by far the most
-        parts = self._result_parts(block)
-        texts = [part for part in parts if part["type"] == "text"]
-        attachments = [part for part in parts if part["type"] != "text"]
-        for part in attachments:
-            self._rules.add(RequestRule.TOOL_RESULT_ATTACHMENT_LIFTED)
-            self._lifted += [text_part(f"[{_kind(part)} from the result of tool call {call_id}]"), part]
+        texts = [self._text_or_note(part, call_id) for part in self._result_parts(block)]
         if not texts:
-            texts = [self._text_for_none(attachments)]
+            texts = [self._no_output()]
         self._finish(texts, block)
         content = content_from_parts(texts, self._traits)
         return {"role": "tool", "tool_call_id": call_id, "content": content}
 
     def _stray_parts(self, block: Block, heading: str) -> list[ContentPart]:
         """Return a result that answers no call as parts of the user message."""
-        parts = self._result_parts(block) or [self._text_for_none([])]
+        parts = self._result_parts(block) or [self._no_output()]
         self._finish(parts, block)
         return [text_part(heading), *parts]
 
@@ -111,10 +109,16 @@ class UserTurn:
         blocks = content if isinstance(content, list) else [content]
         return [part for each in blocks for part in parts_unless_blank(each, self._traits, self._rules)]
 
-    def _text_for_none(self, attachments: list[ContentPart]) -> ContentPart:
-        if attachments:
-            kinds = ", ".join(_kind(part) for part in attachments)
-            return text_part(f"[{kinds}: see the user message below]")
+    def _text_or_note(self, part: ContentPart, call_id: str) -> ContentPart:
+        """Return a text as it is; a note where an attachment is, which is lifted."""
+        if part["type"] == "text":
+            return part
+        self._rules.add(RequestRule.TOOL_RESULT_ATTACHMENT_LIFTED)
+        heading = text_part(f"[{_kind(part)} from the result of tool call {call_id}]")
+        self._lifted.setdefault(call_id, []).extend((heading, part))
+        return text_part(f"[{_kind(part)}: see the user message below]")
+
+    def _no_output(self) -> ContentPart:
         self._rules.add(RequestRule.EMPTY_TOOL_RESULT_FILLED)
         return text_part(NO_OUTPUT)
 

@@ -104,7 +104,7 @@ def _effort_of_budget(budget_tokens: int | None) -> str:
 
 def history_without_thinking(history: list[ChatMessage], rules: Rules) -> list[ChatMessage]:
     """Return the history for a request without thinking: no reasoning in the turn that is still going on."""
-    start = _loop_start(history)
+    start = loop_start(history)
     if start is None:
         return history
     return history[:start] + [_without_reasoning(message, rules) for message in history[start:]]
@@ -143,33 +143,32 @@ def _enabled(
 
 
 def _loop_allows_budget(history: list[ChatMessage]) -> bool:
-    """Whether the tool loop still going on began with reasoning, and its last step did too.
+    """Whether the tool loop still going on began with reasoning; its later steps need none.
 
-    Anthropic's documentation asks it of the first step, the refusal seen in the wild names the last one:
-    thinking stays on only where both readings are content.
+    The loop is one turn of the assistant, and a model that does not think between its calls gives reasoning
+    in the first step only. Should an endpoint want it in the last step, too, its refusal is repaired.
     """
-    start = _loop_start(history)
-    if start is None:
-        return True
-    steps = [message for message in history[start:] if message["role"] == "assistant"]
-    return _has_reasoning(steps[0]) and _has_reasoning(steps[-1])
+    start = loop_start(history)
+    return start is None or _has_reasoning(history[start])
 
 
-def _loop_start(history: list[ChatMessage]) -> int | None:
+def loop_start(history: list[ChatMessage]) -> int | None:
     """Return the index of the assistant message that began the tool loop still going on; None without a loop.
 
-    The loop goes back over assistant messages as long as nothing but tool messages lies between them; a
-    user message after the last results does not end it.
+    What the user's side says after results does not end it: the client puts its reminders there.
     """
-    index = len(history) - 1
-    if index > 0 and history[index]["role"] == "user":
-        index -= 1
     start = None
-    while index > 0 and history[index]["role"] == "tool":
-        while history[index]["role"] == "tool":
+    index = len(history) - 1
+    while index > 0:
+        has_results = False
+        while index > 0 and history[index]["role"] != "assistant":
+            has_results = has_results or history[index]["role"] == "tool"
             index -= 1
-        start = index
-        index -= 1
+        if not has_results:
+            break
+        while index >= 0 and history[index]["role"] == "assistant":
+            start = index
+            index -= 1
     return start
 
 

@@ -22,10 +22,11 @@ from ccr.protocol.redaction import redacted
 from ccr.protocol.token_refusals import is_about_token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 MAX_MESSAGE_BYTES: Final = 2048
 MAX_RETRY_AFTER_S: Final = 86_400
+MAX_NAMED: Final = 8
 
 STATUS_OF_CODE: Final = {
     "REQUEST_LIMIT_EXCEEDED": 429,
@@ -75,6 +76,7 @@ def upstream_error(
     context_tokens: int | None = None,
     estimated_tokens: int | None = None,
     signs_in: bool = False,
+    others: Sequence[str] = (),
     masked: Callable[[str], str] = str,
 ) -> UpstreamError:
     """Return the error the client gets for an upstream's answer that is not a success.
@@ -82,8 +84,9 @@ def upstream_error(
     status, body, headers: as received (a 2xx whose body is no model's answer is such an answer too).
     provider, model: named in the message. now: Unix time in seconds, for a ``retry-after`` that is a date.
     context_tokens, estimated_tokens: stand in for the numbers of an overflow that the upstream did not give.
-    signs_in: the provider has no key of its own that could be checked, but an identity. masked: takes keys
-    that were sent out of the message, before it is cut: nobody would recognise half a key behind that.
+    signs_in: the provider has no key of its own that could be checked, but an identity. others: names of
+    models to ask for in place of one that is not served. masked: takes keys that were sent out of the
+    message, before it is cut: nobody would recognise half a key behind that.
     """
     said = error_body(body)
     said = msgspec.structs.replace(said, message=redacted(masked(said.message)))
@@ -100,7 +103,7 @@ def upstream_error(
         )
     if overflow is not None:
         return UpstreamError(400, overflow)
-    definitive = _definitive(status, said, provider=provider, model=model, signs_in=signs_in)
+    definitive = _definitive(status, said, provider=provider, model=model, signs_in=signs_in, others=others)
     if definitive is not None:
         return definitive
     wait_s = None
@@ -154,7 +157,7 @@ def _status_in(said: ErrorBody) -> int:
 
 
 def _definitive(
-    status: int, said: ErrorBody, *, provider: str, model: str, signs_in: bool
+    status: int, said: ErrorBody, *, provider: str, model: str, signs_in: bool, others: Sequence[str]
 ) -> UpstreamError | None:
     """Return the error when no repetition can mend it and the status must change; None for all others."""
     words = said.message.lower()
@@ -164,7 +167,7 @@ def _definitive(
             400,
             _sentence(
                 f"{provider} has not enabled {model} for this workspace: {_message(said, status)}",
-                "Waiting does not help; choose another model.",
+                f"Waiting does not help; choose another model{_named(others)}.",
             ),
             error_type="permission_error",
             should_retry=False,
@@ -186,12 +189,20 @@ def _definitive(
             400,
             _sentence(
                 f"{provider} does not serve {model}: {_message(said, status)}",
-                "`ccr status` shows what is configured; correct the model's name or api_base_url.",
+                f"Choose another model{_named(others)}, or correct the model's name or api_base_url "
+                "(`ccr status` shows what is configured).",
             ),
             should_retry=False,
             is_of_route=True,
         )
     return None
+
+
+def _named(others: Sequence[str]) -> str:
+    """Return models to choose from, in brackets; "" when there are none."""
+    shown = ", ".join(f"`{name}`" for name in others[:MAX_NAMED])
+    more = f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
+    return f" ({shown}{more})" if shown else ""
 
 
 def _redirect(status: int, headers: Mapping[str, str], provider: str) -> UpstreamError:

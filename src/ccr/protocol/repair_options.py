@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 import msgspec
 from msgspec import Raw
 
-from ccr.protocol.chat_thinking import BUDGET_OF_EFFORT, DEFAULT_BUDGET_TOKENS, MIN_BUDGET_TOKENS
+from ccr.protocol.chat_thinking import (
+    BUDGET_OF_EFFORT,
+    DEFAULT_BUDGET_TOKENS,
+    MIN_BUDGET_TOKENS,
+    loop_start,
+)
 from ccr.protocol.repair_fields import opened_from
 
 if TYPE_CHECKING:
@@ -167,23 +172,6 @@ def _thinking(request: object) -> dict[str, Any]:
     return thinking if isinstance(thinking, dict) else {}
 
 
-def _loop_steps(chat: ChatRequest) -> list[ChatMessage]:
-    """Return the assistant messages of the tool loop still going on: those since the user last spoke alone.
-
-    A user message right behind the last results belongs to the loop.
-    """
-    messages = list(chat["messages"])
-    while messages and messages[-1]["role"] == "user":
-        messages.pop()
-    steps: list[ChatMessage] = []
-    while messages and messages[-1]["role"] == "tool":
-        while messages and messages[-1]["role"] == "tool":
-            messages.pop()
-        while messages and messages[-1]["role"] == "assistant":
-            steps.append(messages.pop())
-    return steps
-
-
 def _reasoning_in(content: object) -> list[bool]:
     parts = content if isinstance(content, list) else []
     return [isinstance(part, dict) and part.get("type") == "reasoning" for part in parts]
@@ -207,12 +195,12 @@ def _without_reasoning(message: ChatMessage) -> ChatMessage | None:
 
 
 def _allows_budget(chat: ChatRequest) -> bool:
-    steps = _loop_steps(chat)
-    return all(_has_reasoning(step) for step in (*steps[:1], *steps[-1:]))
+    start = loop_start(chat["messages"])
+    return start is None or _has_reasoning(chat["messages"][start])
 
 
 def _has_loop(chat: ChatRequest) -> bool:
-    return bool(_loop_steps(chat))
+    return loop_start(chat["messages"]) is not None
 
 
 CHAT_HISTORY: Final = History(without_reasoning, _has_loop, _allows_budget)

@@ -34,6 +34,7 @@ class RequestRule(StrEnum):
     # tool calls and results
     TOOL_USE_ID_RENAMED = "tool_use_id_renamed"
     TOOL_USE_NAME_FILLED = "tool_use_name_filled"
+    TOOL_USE_NAME_REPLACED = "tool_use_name_replaced"
     TOOL_ERROR_AS_TEXT = "tool_error_as_text"
     TOOL_REFERENCE_AS_TEXT = "tool_reference_as_text"
     TOOL_RESULT_ATTACHMENT_LIFTED = "tool_result_attachment_lifted"

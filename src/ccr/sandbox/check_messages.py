@@ -25,6 +25,8 @@ from ccr.sandbox.refusals import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ccr.sandbox.models import ModelRules
 
 FIELDS_OF_ROLE = {
@@ -135,16 +137,39 @@ def _check_end(last: dict[str, Any], rules: ModelRules) -> None:
         refuse("messages: final assistant content cannot end with trailing whitespace")
 
 
+def loop_start(sides: Sequence[str]) -> int | None:
+    """Return where the tool loop still going on begins, None where there is none.
+
+    sides: who speaks in each message: ``assistant``, or ``result`` and ``user`` on the other side. The loop
+    is one turn of the assistant; a user's text beside results does not end it.
+    """
+    start = None
+    position = len(sides) - 1
+    while position > 0:
+        other: set[str] = set()
+        while position > 0 and sides[position] != "assistant":
+            other.add(sides[position])
+            position -= 1
+        if "result" not in other:
+            break
+        while position >= 0 and sides[position] == "assistant":
+            start = position
+            position -= 1
+    return start
+
+
 def _check_thinking_turns(messages: list[dict[str, Any]], thinking: str) -> None:
     """Refuse thinking where it may not be, or none where it must be: see ``refuse_misplaced_thinking``."""
+    start = loop_start(["result" if each["role"] == "tool" else each["role"] for each in messages])
     for position, message in enumerate(messages):
-        if message["role"] != "assistant":
-            continue
-        kinds = _kinds_in(message)
-        in_loop = "tool_use" in kinds and all(
-            later["role"] != "assistant" for later in messages[position + 1 :]
-        )
-        refuse_misplaced_thinking(native_index(messages, position), kinds, thinking, in_loop=in_loop)
+        if message["role"] == "assistant":
+            refuse_misplaced_thinking(
+                native_index(messages, position),
+                _kinds_in(message),
+                thinking,
+                in_loop=start is not None and position >= start,
+                begins_loop=position == start,
+            )
 
 
 def _kinds_in(message: dict[str, Any]) -> list[str]:

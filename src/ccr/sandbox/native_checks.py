@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ccr.sandbox.blocks import check_blocks, check_pairs
+from ccr.sandbox.check_messages import loop_start
 from ccr.sandbox.check_parts import check_breakpoints, check_cache_control, check_text
 from ccr.sandbox.checks import (
     OF_BOTH_ROUTES,
@@ -164,10 +165,22 @@ def _check_messages(value: object, rules: ModelRules, thinking: str) -> None:
     check_pairs(messages)
     if messages[-1]["role"] == "assistant" and not rules.prefill:
         refuse(NO_PREFILL)
-    for index, message in enumerate(messages):
-        if message["role"] == "assistant":
-            kinds = (
-                ["text"] if isinstance(message["content"], str) else [b["type"] for b in message["content"]]
+    kinds = [_kinds_in(message["content"]) for message in messages]
+    sides = [
+        "result" if "tool_result" in kinds[index] else message["role"]
+        for index, message in enumerate(messages)
+    ]
+    start = loop_start(sides)
+    for index, side in enumerate(sides):
+        if side == "assistant":
+            refuse_misplaced_thinking(
+                index,
+                kinds[index],
+                thinking,
+                in_loop=start is not None and index >= start,
+                begins_loop=index == start,
             )
-            is_last = all(later["role"] == "user" for later in messages[index + 1 :])
-            refuse_misplaced_thinking(index, kinds, thinking, in_loop=is_last and "tool_use" in kinds)
+
+
+def _kinds_in(content: str | list[dict[str, Any]]) -> list[str]:
+    return ["text"] if isinstance(content, str) else [block["type"] for block in content]

@@ -116,17 +116,19 @@ def refuse_unanswered(turn: int, call_ids: list[str]) -> None:
         )
 
 
-def refuse_misplaced_thinking(turn: int, kinds: list[str], thinking: str, *, in_loop: bool) -> None:
-    """Refuse an assistant turn by the kinds of its blocks, in order.
+def refuse_misplaced_thinking(
+    turn: int, kinds: list[str], thinking: str, *, in_loop: bool, begins_loop: bool
+) -> None:
+    """Refuse an assistant message by the kinds of its blocks, in order.
 
-    No turn may end in thinking. The turn of a tool loop still going on (``in_loop``) must start with thinking
-    when a budget is given, and must hold none when thinking is off.
+    No message may end in thinking. A tool loop still going on is one turn (``in_loop``): it must begin with
+    thinking when a budget is given, and must hold none when thinking is off.
     """
     if kinds[-1] in THINKING:
         refuse(f"messages.{turn}: The final block in an assistant message cannot be `{kinds[-1]}`.")
     if not in_loop:
         return
-    if thinking == "enabled" and kinds[0] not in THINKING:
+    if thinking == "enabled" and begins_loop and kinds[0] not in THINKING:
         refuse(
             f"messages.{turn}.content.0.type: Expected `thinking` or `redacted_thinking`, "
             f"but found `{kinds[0]}`. "
