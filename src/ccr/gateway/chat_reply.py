@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from ccr.errors import ApiError, ProtocolError, UpstreamError
 from ccr.gateway.replies import EVENT_STREAM
@@ -16,14 +17,18 @@ if TYPE_CHECKING:
 
     from ccr.gateway.changed_answers import Incoming
     from ccr.gateway.patience import Patience
+    from ccr.protocol.sse import Event
+
+FINISH_REASON: Final = re.compile(rb'"finish_reason"\s*:\s*"')
+"""A finish reason that is one, found without parsing the chunk: inside of a text the quotes have backslashes."""
 
 
 class ChatReply:
     """The answer to a chat request that is streamed; see ``replies.StreamReply``.
 
-    on_end: called by ``close`` with this reply. A stream that ends without ``[DONE]`` is relayed as it is:
-    the client sees what it would see without ccr between. An error event is not: OpenAI's clients take one in
-    another shape than theirs for a chunk, so that it is raised instead.
+    on_end: called by ``close`` with this reply. A stream that ends without ``[DONE]`` is complete when it had
+    a ``finish_reason``; else it is raised that it was cut, which OpenAI's clients would take for the answer's
+    end. An error event is raised, too: they take one in another shape than theirs for a chunk.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class ChatReply:
         self._patience = patience
         self._on_end = on_end
         self._tap: Decoder | None = Decoder()
+        self._has_end = False
         self._reported: UpstreamError | None = None
 
     async def next(self) -> bytes:
@@ -68,9 +74,24 @@ class ChatReply:
                 return b""
             raise self.error
         self.received_bytes += len(data)
+        if not data:
+            return self._end()
         relayed = self._read(data)
-        self.is_finished = self.is_finished or not data
-        return relayed if relayed or not data else await self.next()
+        return relayed or await self.next()
+
+    def _end(self) -> bytes:
+        """Return b"" at the end of the upstream's answer. Raises UpstreamError when it came too early."""
+        if self._tap is not None:
+            self._has_end = self._has_end or any(map(_ends, self._tap.close()))
+        is_cut = self._tap is not None and not self._has_end and not self.is_finished
+        if is_cut and self._reported is None:
+            what = f"the answer was cut: no finish_reason in {self.event_count} events"
+            self._reported = UpstreamError(502, f"{self._provider}, {self._model}: {what}")
+        if self._reported is not None and not self.is_finished:
+            self.error = self._reported
+            raise self.error
+        self.is_finished = True
+        return b""
 
     def _read(self, data: bytes) -> bytes:
         """Return what is relayed of ``data``: all of it, or what stands before an error."""
@@ -79,6 +100,7 @@ class ChatReply:
         try:
             for event in self._tap.feed(data):
                 self.event_count += 1
+                self._has_end = self._has_end or _ends(event)
                 if event.data.strip() == DONE:
                     self.is_finished = True
                 elif b'"choices"' not in event.data or b'"usage"' in event.data:
@@ -96,3 +118,7 @@ class ChatReply:
     def close(self) -> None:
         """End it; the upstream's connection is kept for the next request when the answer is complete."""
         self._on_end(self)
+
+
+def _ends(event: Event) -> bool:
+    return event.data.strip() == DONE or FINISH_REASON.search(event.data) is not None
