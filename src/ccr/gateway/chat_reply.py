@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ccr.protocol.sse import Event
 
 FINISH_REASON: Final = re.compile(rb'"finish_reason"\s*:\s*"')
-"""A finish reason that is one, found without parsing the chunk: inside of a text the quotes have backslashes."""
+"""A finish reason, found without parsing the chunk: inside of a text its quotes have backslashes."""
 
 
 class ChatReply:
