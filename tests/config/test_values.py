@@ -166,3 +166,11 @@ def test_masking_leaves_its_argument_alone() -> None:
     value = {"password": "x", "list": ["y"], "empty_key": ""}
     assert without_secrets(value) == {"password": "***", "list": ["y"], "empty_key": ""}
     assert value["password"] == "x"
+
+
+def test_a_secret_in_a_url_is_not_shown() -> None:
+    provider = {"name": "p", "api_base_url": "https://h/x?v=1&key=canary", "api_key": "k", "models": ["m"]}
+    values = {"Providers": [provider], "Router": {"default": "p,m"}}
+    config = config_from_bytes(json.dumps(values).encode(), {})
+    assert config.providers[0].url == "https://h/x?v=1&key=canary"
+    assert values_from_config(config)["Providers"][0]["api_base_url"] == "https://h/x?v=1&key=***"
