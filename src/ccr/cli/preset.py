@@ -245,7 +245,7 @@ def _has_files(document: dict[str, Any]) -> bool:
 
 
 def _shown_answer(question: Question, value: Any) -> Any:
-    from ccr.presets.export import SECRET_KEY
+    from ccr.config.masking import SECRET_OPTION
 
-    is_secret = question.kind == "password" or SECRET_KEY.search(question.id)
+    is_secret = question.kind == "password" or SECRET_OPTION.search(question.id)
     return "***" if is_secret and value else value

@@ -81,7 +81,7 @@ class Gateway:
             clock=clock,
         )
         self._lines = Lines(parts, routes.messages_urls)
-        self.explaining = Explaining(self._lines)
+        self.explaining = Explaining(self._lines, config)
         self._models = ModelList(config)
 
     # -- what the front calls --------------------------------------------------------------------------

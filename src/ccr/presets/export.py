@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from ccr.config.masking import SECRET_OPTION
 from ccr.presets.manifest import METADATA
 from ccr.protocol.redaction import redacted
 from ccr.setup.document import OPEN_VALUE
@@ -18,10 +19,6 @@ EXPORTED: Final = (
     *("API_TIMEOUT_MS", "NON_INTERACTIVE_MODE", "ANTHROPIC_SMALL_FAST_MODEL", "forceUseImageAgent"),
 )
 """Everything else is of this machine: addresses, ports, keys, proxies, logs, programs."""
-SECRET_KEY: Final = re.compile(
-    r"(?:keys?|token|secrets?|passw(?:or)?d|passwd|auth|authorization|cookie|credentials?)$", re.IGNORECASE
-)
-NO_SECRET: Final = ("max_tokens", "tokens")
 IN_A_URL: Final = re.compile(r"://[^/@\s]+@")
 QUERY: Final = re.compile(r"(?<=[?&])([\w.-]+)=([^&#$]+)")
 PROVIDERS: Final = ("Providers", "providers")
@@ -79,7 +76,7 @@ def _without_secrets(value: Any, taken: _Taken, owner: str, key: str) -> Any:
         return [_without_secrets(entry, taken, owner, key) for entry in value]
     if not isinstance(value, str) or OPEN_VALUE.fullmatch(value):
         return value
-    is_secret = SECRET_KEY.search(key) is not None and key not in NO_SECRET
+    is_secret = SECRET_OPTION.search(key) is not None
     bare = QUERY.sub("", value)
     if is_secret or redacted(bare) != bare or IN_A_URL.search(bare):
         return taken.placeholder(key, owner)
