@@ -40,7 +40,7 @@ def test_version(argument: str) -> None:
     assert CliRunner().invoke(cli, [argument]).output == f"ccr {ccr.__version__}\n"
 
 
-@pytest.mark.parametrize("argument", ["-h", "--help"])
+@pytest.mark.parametrize("argument", ["-h", "--help", "help"])
 def test_help_names_every_command(argument: str) -> None:
     output = CliRunner().invoke(cli, [argument]).output
     assert all(f"  {name} " in output for name in COMMANDS)
@@ -62,6 +62,8 @@ def test_every_command_has_help_of_its_own(name: str) -> None:
     [
         (["stauts"], "There is no command `stauts`. Did you mean `ccr status`?"),
         (["xyzzy"], "There is no command `xyzzy`."),
+        (["ui"], "There is no command `ui`. `ccr setup`, `ccr model` and `ccr config set` change"),
+        (["install", "x"], "There is no command `install`. `ccr preset install` takes a folder"),
         (["start", "--forground"], "--foreground"),
         (["-x"], "No such option"),
         (["start", "--wait", "-1"], "--wait"),

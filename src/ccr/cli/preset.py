@@ -219,9 +219,9 @@ def _found(paths: Paths, source: str, name: str | None, *, force: bool) -> tuple
     for ending in ARCHIVES:
         stem = stem.removesuffix(ending)
     chosen = check_name(str(name or manifest_of(files).get("name") or stem))
-    from ccr.cli.main import ALIASES, COMMANDS
+    from ccr.cli.main import ALIASES, COMMANDS, HELP
 
-    if chosen in COMMANDS or chosen in ALIASES:
+    if chosen in (*COMMANDS, *ALIASES, HELP):
         raise StartError(f"{chosen} is a command of ccr; give the preset another name with --name.")
     if store.is_installed(paths, chosen) and not force:
         raise StartError(f"The preset {chosen} is installed; --force replaces it, --name installs it beside.")
