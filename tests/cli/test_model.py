@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
+from ccr.catalog.lookup import model_facts
 from ccr.cli.model import model
 from ccr.config.paths import Paths
 from ccr.errors import CcrError, ConfigError, StartError
@@ -135,6 +136,14 @@ def test_asking_for_a_workspace(file: Path) -> None:
     assert "token-of-work" not in done.output
     assert '"host": "adb-2.azuredatabricks.net"' in file.read_text()
     assert '"api_key": "$WORK_TOKEN"' in file.read_text()
+
+
+def test_models_that_are_switched_off_say_so(file: Path) -> None:
+    file.write_text(TEXT.replace('"m", "n"', '"m", "n", "databricks-claude-sonnet-4"'))
+    facts = model_facts("databricks-claude-sonnet-4")
+    assert facts is not None
+    line = next(line for line in run("--list").output.splitlines() if "sonnet-4" in line)
+    assert line.endswith((f"(retired {facts.retires})", f"(retires {facts.retires})"))
 
 
 def test_long_names_are_shown_whole(file: Path) -> None:
