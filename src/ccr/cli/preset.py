@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ccr.config.paths import Paths
     from ccr.presets.folder import Files
     from ccr.presets.manifest import Preset, Question
@@ -82,7 +84,7 @@ def install(*, source: str, name: str | None, answers: tuple[str, ...], force: b
     from ccr.presets.folder import MANIFEST, bytes_from_manifest, manifest_of
     from ccr.presets.manifest import manifest_with, preset_from
     from ccr.presets.plan import facts_of, plan_of
-    from ccr.transformers.registry import build
+    from ccr.setup.import_folder import unset_variables
 
     paths = _paths()
     files, chosen = _found(paths, source, name, force=force)
@@ -90,10 +92,8 @@ def install(*, source: str, name: str | None, answers: tuple[str, ...], force: b
     found = preset_from(document, chosen)
     folder = store.folder_of(paths, chosen)
     values = asked(found, _given(answers, found), paths, asks=not yes)
-    plan = plan_of(paths, found, values, folder)
-    config = plan.config(
-        folder / MANIFEST, os.environ, check_step=None if _has_files(plan.document) else build
-    )
+    _check(paths, found, values, files)
+    document_of_service = plan_of(paths, found, values, folder).document
     for what, entries in facts_of(found, values, folder).items():
         if entries:
             click.echo(f"It {what}: {', '.join(entries)}")
@@ -103,7 +103,9 @@ def install(*, source: str, name: str | None, answers: tuple[str, ...], force: b
     store.replace_files(
         paths, chosen, {**files, MANIFEST: bytes_from_manifest(manifest_with(document, values))}
     )
-    click.echo(f"Installed  {folder} (default: {config.router.default})")
+    click.echo(f"Installed  {folder} (default: {document_of_service['Router']['default']})")
+    for variable in unset_variables(document_of_service, os.environ):
+        click.echo(f"Remember   {variable} has to be set wherever `ccr {chosen}` is run.")
     click.echo(f"Next       ccr {chosen}")
 
 
@@ -237,6 +239,30 @@ def _given(answers: tuple[str, ...], found: Preset) -> dict[str, str]:
             raise click.UsageError(f"--set {field}: the preset asks for {', '.join(known) or 'nothing'}")
         given[field] = value
     return given
+
+
+def _check(paths: Paths, found: Preset, values: Mapping[str, Any], files: Files) -> None:
+    """Check the whole configuration, with the preset's files where they are not in anybody's way.
+
+    Raises ConfigError, but not for variables that are not set here.
+    """
+    import tempfile
+
+    from ccr.errors import ConfigError
+    from ccr.presets import store
+    from ccr.presets.folder import MANIFEST
+    from ccr.presets.plan import plan_of
+    from ccr.setup.import_problems import verdict_on
+    from ccr.transformers.registry import build
+
+    with tempfile.TemporaryDirectory(prefix="ccr-preset-") as draft:
+        folder = Path(draft) / found.name
+        store.write_files(folder, files)
+        plan = plan_of(paths, found, values, folder)
+        check_step = None if _has_files(plan.document) else build
+        verdict = verdict_on(plan.data, plan.document, os.environ, folder / MANIFEST, check_step)
+    if verdict.problems:
+        raise ConfigError(*verdict.problems)
 
 
 def _has_files(document: dict[str, Any]) -> bool:
