@@ -384,6 +384,37 @@ def test_whatever_would_stop_the_start_is_taken_out_and_named(home: Path, tmp_pa
     assert done.exit_code == 0, done.output
 
 
+def test_a_provider_in_a_dialect_that_ccr_does_not_speak_is_left_out_whole(
+    home: Path, tmp_path: Path
+) -> None:
+    google = {
+        "name": "google",
+        "api_base_url": "https://g.example/v1beta/models/",
+        "api_key": "g",
+        "models": ["f"],
+    }
+    providers = [
+        {**TAKEN_OVER["Providers"][0], "transformer": {"use": ["openrouter"]}},
+        {**google, "transformer": {"use": [["gemini", {}]]}},
+        {**google, "name": "partly", "transformer": {"use": [], "f": {"use": ["openai-responses"]}}},
+    ]
+    devbox = [{"path": "databricks-claude.js", "options": {"debug": True}}]
+    document = {
+        "Providers": providers,
+        "Router": {"default": "open,c", "think": "google,f"},
+        "transformers": devbox,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    output = run(str(tmp_path / "config.json"), "--yes").output
+    assert (
+        "The provider google was left out: it needs the transformer gemini, which is not there yet." in output
+    )
+    assert "The provider partly was left out: it needs the transformer openai-responses" in output
+    assert [each["name"] for each in written(home)["Providers"]] == ["open"]
+    assert written(home)["Router"] == {"default": "open,c"}
+    assert written(home)["transformers"] == [{**devbox[0], "path": f"{tmp_path}/databricks-claude.js"}]
+
+
 def test_nothing_usable_is_a_problem_and_writes_nothing(home: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"Providers": [{"name": "x"}]}))
     with pytest.raises(ConfigError, match="at least one provider"):

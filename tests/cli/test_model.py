@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
+from ccr.catalog.lookup import model_facts
 from ccr.cli.main import cli
 from ccr.config.paths import Paths
 from ccr.errors import CcrError, ConfigError, StartError
@@ -81,15 +82,7 @@ def test_options(file: Path, arguments: list[str], old: str, new: str) -> None:
     done = run(*arguments)
     assert done.exit_code == 0, done.output
     written = file.read_text()
-    if "add-model" in arguments:
-        assert '"p"' in written
-        assert (
-            '["maxtoken", { "max_tokens": 9 }]' in written.replace("\n", "").replace("  ", "")
-            or "maxtoken" in written
-        )
-        assert "// the workspace" in written
-    else:
-        assert written == TEXT.replace(old, new)
+    assert written == TEXT.replace(old, new)
     assert "secret-key-of-db" not in done.output
 
 
@@ -134,8 +127,7 @@ def test_asking_for_what_is_not_there_yet(file: Path) -> None:
     text = file.read_text()
     for written in (
         '"name": "db", // the workspace',
-        '"models": ["n", "o", "p"], "transformer": {',
-        '"max_tokens": 9',
+        '"models": ["n", "o", "p"], "transformer": {"p": {"use": [["maxtoken", {"max_tokens": 9}]]}} }',
         '"api_key": "key-of-new"',
         '"image": "new,b"',
         '"background": "other,p"',
@@ -150,6 +142,14 @@ def test_asking_for_a_workspace(file: Path) -> None:
     assert "token-of-work" not in done.output
     assert '"host": "adb-2.azuredatabricks.net"' in file.read_text()
     assert '"api_key": "$WORK_TOKEN"' in file.read_text()
+
+
+def test_models_that_are_switched_off_say_so(file: Path) -> None:
+    file.write_text(TEXT.replace('"m", "n"', '"m", "n", "databricks-claude-sonnet-4"'))
+    facts = model_facts("databricks-claude-sonnet-4")
+    assert facts is not None
+    line = next(line for line in run("--list").output.splitlines() if "sonnet-4" in line)
+    assert line.endswith((f"(retired {facts.retires})", f"(retires {facts.retires})"))
 
 
 def test_long_names_are_shown_whole(file: Path) -> None:

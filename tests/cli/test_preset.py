@@ -109,6 +109,23 @@ def test_install_asks_and_tells_what_it_will_do(home: Path, source: Path) -> Non
     assert (home / "presets" / "team" / "manifest.json").stat().st_mode & 0o077 == 0
 
 
+def test_what_a_preset_brings_along_is_found_and_variables_are_asked_for(
+    home: Path, source: Path, tmp_path: Path
+) -> None:
+    provider = {**MANIFEST["template"]["Providers"][0], "api_key": "$KEY_OF_THE_TEAM"}
+    brought = {"Providers": [provider], "Router": {"default": "t,q"}, "CUSTOM_ROUTER_PATH": "lib/router.py"}
+    (source / "manifest.json").write_text(json.dumps({"name": "team", **brought}))
+    with pytest.raises(ConfigError, match="CUSTOM_ROUTER_PATH"):
+        run("install", str(source), "--yes")
+    assert not (home / "presets").exists()
+    (source / "lib").mkdir()
+    (source / "lib" / "router.py").write_text("def route(request, config): return None")
+    done = run("install", str(source), "--yes")
+    assert f"It runs files: {home}/presets/team/lib/router.py" in done.output
+    assert "Remember   KEY_OF_THE_TEAM has to be set wherever `ccr team` is run." in done.output
+    assert (home / "presets" / "team" / "lib" / "router.py").is_file()
+
+
 def test_install_without_questions(home: Path, source: Path) -> None:
     with pytest.raises(StartError, match=r"Key is required\. Give it with --set key=…"):
         run("install", str(source), "--yes")

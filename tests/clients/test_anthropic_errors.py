@@ -95,6 +95,41 @@ async def test_server_error(connect: Connect) -> None:
         assert isinstance(await refused(ours), anthropic.InternalServerError)
 
 
+CLASSES = {
+    400: anthropic.BadRequestError,
+    401: anthropic.PermissionDeniedError,
+    402: anthropic.PaymentRequiredError,
+    403: anthropic.PermissionDeniedError,
+    404: anthropic.BadRequestError,
+    408: anthropic.RequestTimeoutError,
+    409: anthropic.ConflictError,
+    413: anthropic.ContentTooLargeError,
+    422: anthropic.UnprocessableEntityError,
+    429: anthropic.RateLimitError,
+    500: anthropic.InternalServerError,
+    502: anthropic.InternalServerError,
+    503: anthropic.ServiceUnavailableError,
+    504: anthropic.GatewayTimeoutError,
+    529: anthropic.OverloadedError,
+}
+
+
+@feature("anthropic", "Error: the class of each status", "of the upstream's, as docs/errors.md turns it")
+@pytest.mark.parametrize(("status", "kind"), CLASSES.items())
+async def test_every_class(connect: Connect, status: int, kind: type[anthropic.APIStatusError]) -> None:
+    async with connect(failing(kind="status", status=status, times=9)) as ours:
+        assert type(await refused(ours)) is kind
+
+
+@feature("anthropic", "The client's own deadline", "the upstream's answer is given up with it")
+async def test_deadline(connect: Connect) -> None:
+    async with connect(failing(kind="stall", where="headers", seconds=30)) as ours:
+        client = ours.anthropic.with_options(timeout=0.2)
+        with pytest.raises(anthropic.APITimeoutError):
+            await client.messages.create(model=MODEL, max_tokens=5, messages=[QUESTION])
+        await ours.workspace.until(lambda: ours.workspace.requests[0].closed_early)
+
+
 @feature("anthropic", "Error in a stream")
 async def test_error_in_a_stream(connect: Connect) -> None:
     async with connect(failing(kind="error_event", at=3, consumes_turn=True)) as ours:

@@ -118,6 +118,37 @@ async def test_parallel_tools(connect_chat: Connect) -> None:
         assert [json.loads(call.function.arguments) for call in made] == [{"path": "/a"}, {"path": "/b"}]
 
 
+@feature("openai", "Tool choice")
+async def test_forced_tool(connect_chat: Connect) -> None:
+    async with connect_chat(Turn(tools=[ToolCall("read", {"path": "/a"})])) as ours:
+        completion = await ours.openai.chat.completions.create(
+            model=MODEL,
+            messages=[user("Read.")],
+            tools=[READ],
+            tool_choice={"type": "function", "function": {"name": "read"}},
+        )
+        assert completion.choices[0].message.tool_calls is not None
+
+
+@feature(
+    "openai", "Thinking", "with `openai` by `extra_body`, answered in parts, both as the endpoint writes it"
+)
+async def test_thinking(connect_chat: Connect) -> None:
+    asked = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+    async with connect_chat(Turn(thinking="Hm.", text="Yes."), Turn(thinking="Ah.", text="No.")) as ours:
+        completion = await ours.openai.chat.completions.create(
+            model=MODEL, messages=[user("Hello")], max_tokens=5000, extra_body=asked
+        )
+        parts: Any = completion.choices[0].message.content
+        assert [part["type"] for part in parts] == ["reasoning", "text"]
+        assert parts[0]["summary"][0]["text"] == "Hm."
+        stream = await ours.openai.chat.completions.create(
+            model=MODEL, messages=[user("Hello")], max_tokens=5000, extra_body=asked, stream=True
+        )
+        deltas = [chunk.choices[0].delta.content async for chunk in stream if chunk.choices]
+        assert "Ah." in json.dumps(deltas)
+
+
 @feature("openai", "Images")
 async def test_images(connect_chat: Connect) -> None:
     data = base64.b64encode(png()).decode()

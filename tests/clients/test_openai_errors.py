@@ -81,6 +81,58 @@ async def test_server_error(connect_chat: Connect) -> None:
         assert isinstance(await refused(ours), openai.InternalServerError)
 
 
+@feature("openai", "Error: too large", "413")
+async def test_too_large(connect_chat: Connect) -> None:
+    async with connect_chat() as ours:
+        with pytest.raises(openai.APIStatusError) as caught:
+            await ours.openai.chat.completions.create(
+                model=MODEL, messages=[{"role": "user", "content": "x" * (64 * 2**20 + 1)}]
+            )
+        assert caught.value.status_code == 413
+        assert ours.workspace.requests == []
+
+
+CLASSES = {
+    400: openai.BadRequestError,
+    401: openai.PermissionDeniedError,
+    403: openai.PermissionDeniedError,
+    404: openai.BadRequestError,
+    408: openai.APIStatusError,
+    409: openai.ConflictError,
+    422: openai.UnprocessableEntityError,
+    429: openai.RateLimitError,
+    500: openai.InternalServerError,
+    503: openai.InternalServerError,
+    504: openai.InternalServerError,
+    529: openai.InternalServerError,
+}
+
+
+@feature("openai", "Error: the class of each status")
+@pytest.mark.parametrize(("status", "kind"), CLASSES.items())
+async def test_every_class(connect_chat: Connect, status: int, kind: type[openai.APIStatusError]) -> None:
+    async with connect_chat(failing(kind="status", status=status, times=9)) as ours:
+        assert type(await refused(ours)) is kind
+
+
+@feature("openai", "The client's own deadline")
+async def test_deadline(connect_chat: Connect) -> None:
+    async with connect_chat(failing(kind="stall", where="headers", seconds=30)) as ours:
+        client = ours.openai.with_options(timeout=0.2)
+        with pytest.raises(openai.APITimeoutError):
+            await client.chat.completions.create(model=MODEL, messages=[QUESTION])
+        await ours.workspace.until(lambda: ours.workspace.requests[0].closed_early)
+
+
+@feature("openai", "Cut stream", "an error, never an invented end")
+async def test_cut_stream(connect_chat: Connect) -> None:
+    async with connect_chat(failing(kind="cut", how="end", at=3, consumes_turn=True)) as ours:
+        stream = await ours.openai.chat.completions.create(model=MODEL, messages=[QUESTION], stream=True)
+        with pytest.raises(openai.APIError, match="cut"):
+            async for _ in stream:
+                pass
+
+
 @feature("openai", "Error in a stream")
 async def test_error_in_a_stream(connect_chat: Connect) -> None:
     async with connect_chat(failing(kind="error_event", at=3, consumes_turn=True)) as ours:

@@ -36,14 +36,9 @@ LARGER_WRITTEN = """\
     "t": {
         "use": [
             "databricks-custom",
-            [
-                "maxtoken",
-                { "max_tokens": 16384 }
-            ]
+            ["maxtoken", {"max_tokens": 16384}]
         ],
-        "x": {
-            "y": []
-        }
+        "x": { "y": [] }
     }
 }"""
 
@@ -87,6 +82,12 @@ CASES: list[tuple[str, str, Any, str]] = [
         '{\n    "a": 1\n}',
         {"a": 1, "t": LARGER},
         LARGER_WRITTEN,
+    ),
+    (
+        "writes a short value into its one line",
+        '{\n  "a": {"b": 1} // x\n}',
+        {"a": {"b": 1, "t": {"m": {"use": [["x", {"y": [1]}]]}}}, "u": {"use": ["z"]}},
+        '{\n  "a": {"b": 1, "t": {"m": {"use": [["x", {"y": [1]}]]}}}, // x\n  "u": { "use": ["z"] }\n}',
     ),
     ("writes letters as they are", '{"a": 1}', {"a": "ü"}, '{"a": "ü"}'),
 ]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ccr.config.address import address_from, is_loopback
 from ccr.config.interpolate import Interpolation, joined
 from ccr.config.load import config_from_bytes
+from ccr.config.masking import secrets_of_config
 from ccr.config.model import Config, Secret
 from ccr.config.parse import values_from_bytes, without_comments
 from ccr.config.show import values_from_config, without_secrets
@@ -166,3 +167,30 @@ def test_masking_leaves_its_argument_alone() -> None:
     value = {"password": "x", "list": ["y"], "empty_key": ""}
     assert without_secrets(value) == {"password": "***", "list": ["y"], "empty_key": ""}
     assert value["password"] == "x"
+
+
+def test_a_secret_in_a_url_is_not_shown() -> None:
+    provider = {"name": "p", "api_base_url": "https://h/x?v=1&key=canary", "api_key": "k", "models": ["m"]}
+    values = {"Providers": [provider], "Router": {"default": "p,m"}}
+    config = config_from_bytes(json.dumps(values).encode(), {})
+    assert config.providers[0].url == "https://h/x?v=1&key=canary"
+    assert values_from_config(config)["Providers"][0]["api_base_url"] == "https://h/x?v=1&key=***"
+
+
+def test_secrets_in_options_of_transformers_are_known() -> None:
+    use = [["customparams", {"a": {"api_keys": ["canary-1", 3]}, "max_tokens": "4096", "token": "canary-2"}]]
+    provider = {
+        "name": "p",
+        "api_base_url": "https://h/x",
+        "api_key": "canary-3",
+        "models": ["m"],
+        "transformer": {"use": use, "m": {"use": [["customparams", {"Authorization": "canary-4"}]]}},
+    }
+    values = {
+        "Providers": [provider],
+        "Router": {"default": "p,m"},
+        "transformers": [{"path": "t.js", "options": {"clientSecret": "canary-5", "note": "open"}}],
+    }
+    config = config_from_bytes(json.dumps(values).encode(), {})
+    known = {secret.reveal() for secret in secrets_of_config(config)}
+    assert known == {f"canary-{number}" for number in range(1, 6)}

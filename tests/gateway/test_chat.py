@@ -165,6 +165,46 @@ async def test_a_stream_that_breaks_ends_with_an_error(play: Play, said: str) ->
         assert service.records[0]["outcome"] == "error"
 
 
+QUOTED = text_chunk(json.dumps({"finish_reason": "stop"}))
+
+
+@pytest.mark.parametrize(
+    ("sent", "unfinished", "is_whole"),
+    [
+        (text_chunk("hel"), "", False),
+        (QUOTED, "", False),
+        (
+            text_chunk("hel"),
+            FINISH.strip(),
+            False,
+        ),  # half an event is none, and would spoil the error behind it
+        (text_chunk("hello") + FINISH, "", True),
+        (text_chunk("hello") + FINISH, "data: ", True),
+        (text_chunk("hello") + DONE.strip(), "", True),
+    ],
+)
+async def test_a_stream_that_ends_is_whole_with_a_finish_reason_or_done(
+    sent: str, unfinished: str, is_whole: bool
+) -> None:
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        await exchange.chunk(sent + unfinished)
+        await exchange.end()
+
+    async with raw_upstream(play) as raw, running(config_for(raw.url)) as service:
+        answered = (await post(service, stream=True)).body.decode()
+        assert answered.startswith(sent)
+        said = answered.removeprefix(sent)
+        if is_whole:
+            assert said == unfinished
+        else:
+            assert (
+                "the answer was cut: no finish_reason"
+                in json.loads(said.removeprefix("data: "))["error"]["message"]
+            )
+        assert service.records[0]["outcome"] == ("ok" if is_whole else "error")
+
+
 @pytest.mark.parametrize("at", [None, 3, 20])
 @pytest.mark.parametrize(
     "said",

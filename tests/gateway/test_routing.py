@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ccr.config.model import Config, Router
+from ccr.config.model import Config, Router, Step
 from ccr.sandbox import Workspace
 from tests.gateway.native_service import native_config, post
 from tests.routing.requests import ULTRATHINK, body_of
@@ -171,6 +172,19 @@ async def test_an_explanation_is_what_would_be_sent(make: Any) -> None:
         recorded = next(each for each in workspace.requests if each.method == "POST")
         assert values["request"]["url"] == workspace.url + recorded.path
         assert values["request"]["body"] == recorded.body
+
+
+async def test_an_explanation_shows_no_secret_that_a_step_writes_into_the_request() -> None:
+    options = {"user": {"api_token": "canary-of-the-step"}, "note": "canary of nobody"}
+    config = configured(config_for, "http://127.0.0.1:9")
+    (provider,) = config.providers
+    step = Step(name="customparams", options=options)
+    config = replace(config, providers=(replace(provider, steps=(*provider.steps, step)),))
+    async with running(config) as service:
+        values = await explained(service)
+        assert values["request"]["body"]["user"] == {"api_token": "***"}
+        assert values["request"]["body"]["note"] == "canary of nobody"
+        assert values["request"]["body_bytes"] > len(json.dumps(values["request"]["body"]).replace(" ", ""))
 
 
 async def test_an_explanation_names_alternatives_and_limits() -> None:

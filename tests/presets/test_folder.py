@@ -86,6 +86,7 @@ def zipped(path: Path, name: str, *, mode: int = 0, content: bytes = b"x") -> Pa
         ),
         (lambda f: tar(f / "a.tar.gz", member("d", kind=tarfile.CHRTYPE)), "no plain file"),
         (lambda f: tar(f / "a.tar.gz", member("big", size=9 << 20)), "more than"),
+        (lambda f: tar(f / "a.tar.gz", member("node_modules/big", size=65 << 20)), "more than 64 MB"),
         (lambda f: tar(f / "a.tar.gz", *(member(f"f{n}") for n in range(201))), "more than 200 files"),
         (lambda f: tar(f / "a.tar.gz", member("x/other")), "no manifest.json"),
         (lambda f: tar(f / "a.tar.gz", member("x/manifest.json"), member("y/z")), "no manifest.json"),

@@ -264,21 +264,42 @@ def test_exports_hold_no_secret() -> None:
                 "max_tokens": 5,
                 "headers": {"x-token": "one"},
             },
-            {"name": "c-d", "api_base_url": "https://d.example/x", "api_key": "two"},
+            {
+                "name": "c-d",
+                "api_base_url": "https://d.example/x",
+                "api_key": "two",
+                "api_keys": ["four", "five"],
+            },
+            {
+                "name": "q",
+                "api_base_url": "https://q.example/x?v=1&key=six&b=$B&token=$T",
+                "api_key": ["seven", "eight"],
+            },
+            {"name": "w", "host": "w.example", "client_secret": "nine", "note": "x?sig=ten"},
         ],
         "transformers": [{"path": "t.js", "options": {"authorization": "three", "note": "dapi" + "0" * 32}}],
     }
     manifest, secrets, left_out = exported(document, {"name": "n", "author": "", "keywords": ["k"]})
     text = repr(manifest)
-    for secret in ("my-key", "other", "pass@", "one", "two", "three", "dapi0", "u:p", "'mine'"):
+    numbers = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten'")
+    for secret in ("my-key", "other", "pass@", *numbers, "dapi0", "u:p", "'mine'"):
         assert secret not in text.replace("'required'", "")
     assert manifest["name"] == "n"
     assert manifest["keywords"] == ["k"]
     assert "author" not in manifest
     assert manifest["template"]["Providers"][2]["api_key"] == "$C_KEY"
     assert manifest["template"]["Providers"][2]["max_tokens"] == 5
+    assert manifest["template"]["Providers"][4] == {
+        "name": "q",
+        "api_base_url": "https://q.example/x?v=1&key=#{q_key}&b=$B&token=$T",
+        "api_key": "#{q_api_key}",
+    }
     assert secrets[:2] == ["a_api_key", "b_api_key"]
-    assert left_out == ["PORT", "APIKEY", "LOG_LEVEL", "PROXY_URL"]
+    assert secrets[-5:] == ["q_api_key", "w_client_secret", "w_sig", "authorization", "note"]
+    assert left_out == [
+        *("PORT", "APIKEY", "LOG_LEVEL", "PROXY_URL"),
+        *("further keys of c-d", "further keys of q"),
+    ]
     # what was exported is what is read, and the person's own provider completes it
     found = preset_from(manifest, "n")
     assert service_document(document, filled(found, {}, FOLDER))["Providers"][0]["api_key"] == "my-key"

@@ -21,6 +21,10 @@ HEX = "0123456789abcdef0123456789abcdef"
         ("sk-ant-api03-abcdefghijkl", "***"),
         ("ghp_" + "a" * 36, "***"),
         ("AKIAIOSFODNN7EXAMPLE", "***"),
+        ("https://h/x?api-version=1&api-key=abc&b=2", "https://h/x?api-version=1&api-key=***&b=2"),
+        ('"https://h/x?key=abc"', '"https://h/x?key=***"'),
+        ("https://h/x?sig=a%2Fb#c", "https://h/x?sig=***#c"),
+        ("https://h/x?key=$MY_KEY&design=1&key=", "https://h/x?key=$MY_KEY&design=1&key="),
         ("Bearer token", "Bearer token"),
         ("the bearer of news, task-oriented, dapi, eyJ", "the bearer of news, task-oriented, dapi, eyJ"),
         (

@@ -45,6 +45,12 @@ COMMANDS = {
 }
 """Command -> module of ``ccr.cli`` that defines a command of that name, and the line shown for it."""
 ALIASES = {"activate": "env"}
+HELP = "help"
+ELSEWHERE = {
+    "ui": "`ccr setup`, `ccr model` and `ccr config set` change the configuration, `ccr status` shows it.",
+    "install": "`ccr preset install` takes a folder or an archive; there is no marketplace.",
+}
+"""Commands of the npm router that are not here -> what does their work."""
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -76,17 +82,25 @@ class LazyGroup(click.Group):
         if name not in COMMANDS and name not in ALIASES and not name.startswith("-"):
             if (preset := _preset_command(name)) is not None:
                 return name, preset, args[1:]
-            from difflib import get_close_matches  # imported late: only a mistake needs it
-
-            near = get_close_matches(name, COMMANDS, n=1)
-            hint = f" Did you mean `ccr {near[0]}`?" if near else ""
-            ctx.fail(f"There is no command `{name}`.{hint}")
+            if name == HELP:
+                click.echo(ctx.get_help())
+                ctx.exit()
+            ctx.fail(f"There is no command `{name}`.{_hint(name)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+def _hint(name: str) -> str:
+    from difflib import get_close_matches  # imported late: only a mistake needs it
+
+    if name in ELSEWHERE:
+        return f" {ELSEWHERE[name]}"
+    near = get_close_matches(name, COMMANDS, n=1)
+    return f" Did you mean `ccr {near[0]}`?" if near else ""
 
 
 def _preset_command(name: str) -> click.Command | None:

@@ -36,8 +36,7 @@ def show(document: Mapping[str, Any], choices: Sequence[Choice]) -> None:
         click.echo(f"{number:3}  {kind:{kind_width}}  {route:{route_width}}  {MEANINGS[kind]}")
     click.echo("")
     for number, choice in enumerate(choices, 1):
-        note = "" if choice.is_configured else "  (served, not listed yet)"
-        click.echo(f"{number:3}  {choice.route}{note}")
+        click.echo(f"{number:3}  {choice.route}{_note(choice)}")
 
 
 def asked(document: Document, choices: list[Choice], faults: Faults) -> Document:
@@ -102,6 +101,19 @@ def step_from(text: str) -> Any:
 def names_from(text: str) -> list[str]:
     """Return names that were written with commas."""
     return [each.strip() for each in text.split(",") if each.strip()]
+
+
+def _note(choice: Choice) -> str:
+    import datetime as dt
+
+    from ccr.catalog.lookup import model_facts
+
+    facts = model_facts(choice.model)
+    notes = [] if choice.is_configured else ["served, not listed yet"]
+    if facts is not None and facts.retires is not None:
+        is_over = facts.retires <= dt.datetime.now(dt.UTC).date()
+        notes.append(f"{'retired' if is_over else 'retires'} {facts.retires}")
+    return f"  ({', '.join(notes)})" if notes else ""
 
 
 def _with_addition(document: Document) -> Document:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ccr.config.paths import Paths
     from ccr.presets.folder import Files
     from ccr.presets.manifest import Preset, Question
@@ -82,7 +84,7 @@ def install(*, source: str, name: str | None, answers: tuple[str, ...], force: b
     from ccr.presets.folder import MANIFEST, bytes_from_manifest, manifest_of
     from ccr.presets.manifest import manifest_with, preset_from
     from ccr.presets.plan import facts_of, plan_of
-    from ccr.transformers.registry import build
+    from ccr.setup.import_folder import unset_variables
 
     paths = _paths()
     files, chosen = _found(paths, source, name, force=force)
@@ -90,10 +92,8 @@ def install(*, source: str, name: str | None, answers: tuple[str, ...], force: b
     found = preset_from(document, chosen)
     folder = store.folder_of(paths, chosen)
     values = asked(found, _given(answers, found), paths, asks=not yes)
-    plan = plan_of(paths, found, values, folder)
-    config = plan.config(
-        folder / MANIFEST, os.environ, check_step=None if _has_files(plan.document) else build
-    )
+    _check(paths, found, values, files)
+    document_of_service = plan_of(paths, found, values, folder).document
     for what, entries in facts_of(found, values, folder).items():
         if entries:
             click.echo(f"It {what}: {', '.join(entries)}")
@@ -103,7 +103,9 @@ def install(*, source: str, name: str | None, answers: tuple[str, ...], force: b
     store.replace_files(
         paths, chosen, {**files, MANIFEST: bytes_from_manifest(manifest_with(document, values))}
     )
-    click.echo(f"Installed  {folder} (default: {config.router.default})")
+    click.echo(f"Installed  {folder} (default: {document_of_service['Router']['default']})")
+    for variable in unset_variables(document_of_service, os.environ):
+        click.echo(f"Remember   {variable} has to be set wherever `ccr {chosen}` is run.")
     click.echo(f"Next       ccr {chosen}")
 
 
@@ -219,9 +221,9 @@ def _found(paths: Paths, source: str, name: str | None, *, force: bool) -> tuple
     for ending in ARCHIVES:
         stem = stem.removesuffix(ending)
     chosen = check_name(str(name or manifest_of(files).get("name") or stem))
-    from ccr.cli.main import ALIASES, COMMANDS
+    from ccr.cli.main import ALIASES, COMMANDS, HELP
 
-    if chosen in COMMANDS or chosen in ALIASES:
+    if chosen in (*COMMANDS, *ALIASES, HELP):
         raise StartError(f"{chosen} is a command of ccr; give the preset another name with --name.")
     if store.is_installed(paths, chosen) and not force:
         raise StartError(f"The preset {chosen} is installed; --force replaces it, --name installs it beside.")
@@ -239,13 +241,37 @@ def _given(answers: tuple[str, ...], found: Preset) -> dict[str, str]:
     return given
 
 
+def _check(paths: Paths, found: Preset, values: Mapping[str, Any], files: Files) -> None:
+    """Check the whole configuration, with the preset's files where they are not in anybody's way.
+
+    Raises ConfigError, but not for variables that are not set here.
+    """
+    import tempfile
+
+    from ccr.errors import ConfigError
+    from ccr.presets import store
+    from ccr.presets.folder import MANIFEST
+    from ccr.presets.plan import plan_of
+    from ccr.setup.import_problems import verdict_on
+    from ccr.transformers.registry import build
+
+    with tempfile.TemporaryDirectory(prefix="ccr-preset-") as draft:
+        folder = Path(draft) / found.name
+        store.write_files(folder, files)
+        plan = plan_of(paths, found, values, folder)
+        check_step = None if _has_files(plan.document) else build
+        verdict = verdict_on(plan.data, plan.document, os.environ, folder / MANIFEST, check_step)
+    if verdict.problems:
+        raise ConfigError(*verdict.problems)
+
+
 def _has_files(document: dict[str, Any]) -> bool:
     """Tell whether transformers come from files, which are loaded when the service starts."""
     return bool(document.get("transformers"))
 
 
 def _shown_answer(question: Question, value: Any) -> Any:
-    from ccr.presets.export import SECRET_KEY
+    from ccr.config.masking import SECRET_OPTION
 
-    is_secret = question.kind == "password" or SECRET_KEY.search(question.id)
+    is_secret = question.kind == "password" or SECRET_OPTION.search(question.id)
     return "***" if is_secret and value else value

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 INLINE_CHARS: Final = 80
-"""A list or object of plain values up to this length is written in one line."""
+INLINE_DEPTH: Final = 2
+"""A value up to this length and depth is written in one line: ``{ "use": ["openrouter"] }``."""
 MAX_STEPS: Final = 5_000
 """Every step is one edit that stays; more than this is no configuration."""
 BOM: Final = "\ufeff"
@@ -104,7 +105,7 @@ class _Style:
         short = json.dumps(value, ensure_ascii=False)
         if self.is_compact or not value or not isinstance(value, dict | list):
             return short
-        if _is_flat(value) and len(short) <= INLINE_CHARS:
+        if _depth(value) <= INLINE_DEPTH and len(short) <= INLINE_CHARS:
             return f"{{ {short[1:-1]} }}" if isinstance(value, dict) else short
         inner = indent + self.unit
         if isinstance(value, dict):
@@ -180,7 +181,9 @@ def _appended(text: str, node: Node, value: Any, key: str = "") -> str:
     last = node.entries[-1]
     is_inline = "\n" not in text[node.start : last.start]
     indent = style.indent_at(last.start)
-    addition = (" " if is_inline else style.newline + indent) + key + style.written(value, indent)
+    is_short = is_inline and len(json.dumps(value, ensure_ascii=False)) <= INLINE_CHARS
+    shown = json.dumps(value, ensure_ascii=False) if is_short else style.written(value, indent)
+    addition = (" " if is_inline else style.newline + indent) + key + shown
     if last.comma is None:
         text = text[: last.node.end] + "," + text[last.node.end :]
         end = last.node.end + 1
@@ -235,6 +238,8 @@ def _key(key: str) -> str:
     return json.dumps(key, ensure_ascii=False)
 
 
-def _is_flat(value: Any) -> bool:
+def _depth(value: Any) -> int:
+    if not isinstance(value, dict | list):
+        return 0
     parts = value.values() if isinstance(value, dict) else value
-    return not any(isinstance(part, dict | list) for part in parts)
+    return 1 + max(map(_depth, parts), default=0)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Final
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from ccr.config.model import Secret
+from ccr.config.transformer_files import steps_of
 from ccr.protocol.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ccr.config.model import Config
 
+SECRET_OPTION: Final = re.compile(
+    r"(?:keys?|token|secrets?|passw(?:or)?ds?|passwd|auth|authorization|cookies?|credentials?)$",
+    re.IGNORECASE,
+)
+"""Names whose texts are secrets, in options of transformers and whatever else people write."""
 SHORTEST_SECRET: Final = 6
 """A shorter text is no secret, and would take harmless words out of every line."""
 
@@ -49,7 +57,19 @@ def secrets_of_config(config: Config) -> list[Secret]:
         *(each.network.proxy for each in providers if isinstance(each.network.proxy, Secret)),
         *(each.sign_in.client_secret for each in providers if each.sign_in is not None),
     ]
-    return [secret for secret in candidates if secret is not None]
+    options = (*(step.options for step in steps_of(config)), *(file.options for file in config.transformers))
+    named = {text for each in options for text in _named_secrets(each, "")}
+    return [*(secret for secret in candidates if secret is not None), *map(Secret, sorted(named))]
+
+
+def _named_secrets(value: Any, name: str) -> Iterator[str]:
+    """Yield the texts in the options of a transformer whose names say that they are secrets."""
+    entries = value.items() if isinstance(value, Mapping) else ((name, each) for each in value)
+    for key, entry in entries:
+        if isinstance(entry, Mapping | list | tuple):
+            yield from _named_secrets(entry, key)
+        elif isinstance(entry, str) and SECRET_OPTION.search(key):
+            yield entry
 
 
 def _forms(text: str) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def _provider(provider: Provider) -> dict[str, Any]:
     }
     return {
         "name": provider.name,
-        "api_base_url": provider.url,
+        "api_base_url": redacted(provider.url),
         **_identity(provider),
         "api": provider.api,
         "models": list(provider.models),

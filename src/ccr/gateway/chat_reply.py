@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from ccr.errors import ApiError, ProtocolError, UpstreamError
@@ -22,16 +23,18 @@ if TYPE_CHECKING:
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 """A comment, which every reader of a stream passes over."""
 _EVENT_ENDS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
+FINISH_REASON: Final = re.compile(rb'"finish_reason"\s*:\s*"')
+"""A finish reason, found without parsing the chunk: inside of a text its quotes have backslashes."""
 
 
 class ChatReply:
     """The answer to a chat request that is streamed; see ``replies.StreamReply``.
 
-    on_end: called by ``close`` with this reply. A stream that ends without ``[DONE]`` is relayed as it is:
-    the client sees what it would see without ccr between. An error event is not: OpenAI's clients take one in
-    another shape than theirs for a chunk, so that it is raised instead. Events are relayed once they are
-    whole, so that nothing of an error has gone out before it is known for one. masked: takes keys that were
-    sent out of an error.
+    on_end: called by ``close`` with this reply. A stream that ends without ``[DONE]`` is complete when it had
+    a ``finish_reason``; else it is raised that it was cut, which OpenAI's clients would take for the answer's
+    end. An error event is raised, too: they take one in another shape than theirs for a chunk. Events are
+    relayed once they are whole, so that nothing of an error has gone out before it is known for one. masked:
+    takes keys that were sent out of an error. is_chat: whether the events are chunks, with a finish reason.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class ChatReply:
         masked: Callable[[str], str],
         patience: Patience,
         on_end: Callable[[ChatReply], None],
+        is_chat: bool = True,
     ) -> None:
         self.headers = {"content-type": EVENT_STREAM, "cache-control": "no-cache"}
         self.answer = answer
@@ -62,6 +66,7 @@ class ChatReply:
         self._on_end = on_end
         self._framer = Framer()
         self._decoder: Decoder | None = Decoder()
+        self._has_end = not is_chat
         self._reported: UpstreamError | None = None
         self._first = b""
         self._waited_s = answer.waited_s
@@ -106,8 +111,9 @@ class ChatReply:
                 raise
             self.received_bytes += len(data)
             relayed = self._relayed(data)
-            self.is_finished = self.is_finished or not data
-            if relayed or not data:
+            is_end = not data and self._reported is None
+            self.is_finished = self.is_finished or is_end
+            if relayed or is_end:
                 self._is_between_events = relayed.endswith(_EVENT_ENDS)
                 return relayed
 
@@ -141,16 +147,34 @@ class ChatReply:
                 self._read(event)
                 if self._reported is not None:
                     return _first_events(whole, index)
+            return whole if data else whole + self._last(self._decoder)
         except ProtocolError:
             # The client is told nothing else than without ccr; only the counts are missing.
             self._decoder = None
             return whole + self._framer.rest()
-        return whole if data else whole + self._framer.rest()
+
+    def _last(self, decoder: Decoder) -> bytes:
+        """Return the last event, if it came without the empty line behind it.
+
+        That the answer was cut is remembered, to be raised after what was relayed; half an event is not.
+        Raises ProtocolError.
+        """
+        rest = self._framer.rest()
+        for event in (*decoder.feed(rest), *decoder.close()):
+            self._read(event)
+        if self._reported is None and (self._has_end or self.is_finished):
+            return rest
+        what = f"the answer was cut: no finish_reason in {self.event_count} events"
+        if not self.event_count:
+            what = "closed the stream before its first event"
+        self._reported = self._reported or UpstreamError(502, f"{self._provider}, {self._model}: {what}")
+        return b""
 
     def _read(self, event: Event) -> None:
         self.event_count += 1
         if self.is_finished:
             return
+        self._has_end = self._has_end or _ends(event)
         if event.data.strip() == DONE:
             self.is_finished = True
         elif event.event == "error":
@@ -182,3 +206,7 @@ def _first_events(whole: bytes, count: int) -> bytes:
             count -= 1
         kept.append(frame)
     return b"".join(kept)
+
+
+def _ends(event: Event) -> bool:
+    return event.data.strip() == DONE or FINISH_REASON.search(event.data) is not None

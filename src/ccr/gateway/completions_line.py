@@ -104,7 +104,7 @@ class CompletionsLine:
             route = route._replace(url=route.provider.url)
         answer = await self._sending.pass_on(route, data, record, body)
         if answer.content_type == STREAM_TYPE:
-            return self._stream(answer, route, record)
+            return self._stream(answer, route, record, is_chat=False)
         said = await whole_body(answer, record, idle_s=self._patience_with(route).whole_s)
         record.sent_bytes = len(said)
         return Reply(200, said)
@@ -112,7 +112,7 @@ class CompletionsLine:
     def _patience_with(self, route: Route) -> Patience:
         return self._patience.with_provider(route.provider.network.timeouts)
 
-    def _stream(self, answer: Incoming, route: Route, record: Record) -> ChatReply:
+    def _stream(self, answer: Incoming, route: Route, record: Record, *, is_chat: bool = True) -> ChatReply:
         def on_end(reply: ChatReply) -> None:
             record.upstream_bytes = reply.received_bytes
             record.sent_bytes = reply.received_bytes if reply.sent_bytes is None else reply.sent_bytes
@@ -133,4 +133,5 @@ class CompletionsLine:
             masked=self._upstream.sent.masked,
             patience=self._patience_with(route),
             on_end=on_end,
+            is_chat=is_chat,
         )

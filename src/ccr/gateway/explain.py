@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from ccr.config.masking import Mask, secrets_of_config
 from ccr.config.model import MASK, Secret
 from ccr.config.show import SECRET_NAME
 from ccr.errors import ApiError
@@ -26,7 +27,7 @@ from ccr.upstream.headers import request_headers, signs_itself
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from ccr.config.model import Provider
+    from ccr.config.model import Config, Provider
     from ccr.gateway.lines import Lines
     from ccr.gateway.record import Record
     from ccr.gateway.replies import Client
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     Line = Callable[[bytes, Record], Awaitable[object]]
 
+SHORTEST_IN_A_BODY: Final = 12
+"""A shorter secret (``ollama``) may be a word of the conversation."""
 _QUERY_SECRET: Final = re.compile(r"(?P<name>[^&=]*(?:key|token|secret|sig)[^&=]*)=[^&]*", re.IGNORECASE)
 
 
@@ -44,11 +47,12 @@ class _NothingIsSent(Exception):  # noqa: N818 - the end of an explanation, no e
 
 
 class Sent(NamedTuple):
-    """A request as it would be sent. headers: without secrets."""
+    """A request as it would be sent, without secrets. body_bytes: how large it really is."""
 
     url: str
     headers: Mapping[str, str]
     body: bytes
+    body_bytes: int
 
 
 class _UpstreamInMind:
@@ -73,7 +77,8 @@ class _UpstreamInMind:
         is_signed = provider.api_key is not None or provider.sign_in is not None
         key = Secret(MASK) if is_signed and not signs_itself(headers) else None
         written = request_headers(headers or {}, key, stream=stream, key_header=provider.key_header)
-        self.sent = Sent(_without_secrets(url), {name: _shown(name, written[name]) for name in written}, body)
+        headers_shown = {name: _shown(name, written[name]) for name in written}
+        self.sent = Sent(_without_secrets(url), headers_shown, body, len(body))
         raise _NothingIsSent
 
     async def token_of(self, provider: Provider, user_token: Secret | None = None) -> Secret | None:  # noqa: ARG002 - the upstream's signature
@@ -86,10 +91,12 @@ class _UpstreamInMind:
 
 
 class Explaining:
-    """Explains requests by the lines that answer them."""
+    """Explains requests by the lines that answer them. config: whose secrets must not be shown."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Lines, config: Config) -> None:
         self._lines = lines
+        secrets = secrets_of_config(config)
+        self._masked = Mask(each for each in secrets if len(each.reveal()) >= SHORTEST_IN_A_BODY).by_value
 
     async def messages(self, body: bytes, client: Client) -> Reply:
         """Explain a Messages request. Raises RequestError (400) for one that is refused before a route."""
@@ -120,7 +127,12 @@ class Explaining:
             if record.found is None:
                 raise
             problem = error.message
-        values = explanation(record, upstream.sent, problem)
+        # a transformer may write a key into the body
+        sent = upstream.sent
+        if sent is not None:
+            shown = self._masked(sent.body.decode("utf-8", "surrogateescape"))
+            sent = sent._replace(url=self._masked(sent.url), body=shown.encode("utf-8", "surrogateescape"))
+        values = explanation(record, sent, problem)
         return Reply(200, msgspec.json.format(msgspec.json.encode(values), indent=2))
 
 
@@ -145,7 +157,7 @@ def explanation(record: Record, sent: Sent | None, problem: str | None) -> dict[
             "method": "POST",
             "url": sent.url,
             "headers": sent.headers,
-            "body_bytes": len(sent.body),
+            "body_bytes": sent.body_bytes,
             "body": _json(sent.body),
         }
     if problem is not None:

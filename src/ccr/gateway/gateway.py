@@ -85,7 +85,7 @@ class Gateway:
             end_points=end_points or {},
         )
         self._lines = Lines(parts, routes.messages_urls)
-        self.explaining = Explaining(self._lines)
+        self.explaining = Explaining(self._lines, config)
         self._models = ModelList(config)
 
     # -- what the front calls --------------------------------------------------------------------------

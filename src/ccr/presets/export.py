@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from ccr.config.masking import SECRET_OPTION
 from ccr.presets.manifest import METADATA
 from ccr.protocol.redaction import redacted
 from ccr.setup.document import OPEN_VALUE
@@ -18,19 +19,19 @@ EXPORTED: Final = (
     *("API_TIMEOUT_MS", "NON_INTERACTIVE_MODE", "ANTHROPIC_SMALL_FAST_MODEL", "forceUseImageAgent"),
 )
 """Everything else is of this machine: addresses, ports, keys, proxies, logs, programs."""
-SECRET_KEY: Final = re.compile(
-    r"(?:key|token|secret|passw(?:or)?d|passwd|auth|authorization|cookie|credentials?)$", re.IGNORECASE
-)
-NO_SECRET: Final = ("max_tokens", "tokens")
 IN_A_URL: Final = re.compile(r"://[^/@\s]+@")
+QUERY: Final = re.compile(r"(?<=[?&])([\w.-]+)=([^&#$]+)")
+PROVIDERS: Final = ("Providers", "providers")
+FURTHER_KEYS: Final = "api_keys"
 NOT_IN_AN_ID: Final = re.compile(r"\W+")
 
 
 @dataclass
 class _Taken:
-    """What was taken out: id of a question -> its entry in ``schema``."""
+    """What was taken out. schema: id of a question -> its entry. keys: what was left out, nobody is asked."""
 
     schema: dict[str, dict[str, Any]] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
 
     def placeholder(self, key: str, owner: str) -> str:
         """Return the placeholder for a secret; owner: the provider it belongs to."""
@@ -62,19 +63,38 @@ def exported(
     else:
         manifest |= kept
     left_out = [key for key in document if key not in (*EXPORTED, "providers", "$schema")]
-    return manifest, list(taken.schema), left_out
+    return manifest, list(taken.schema), [*left_out, *taken.keys]
 
 
 def _without_secrets(value: Any, taken: _Taken, owner: str, key: str) -> Any:
     if isinstance(value, dict):
-        name = value.get("name")
-        owner = name if isinstance(name, str) and "api_base_url" in value else owner
+        if key in PROVIDERS:
+            owner = str(value.get("name") or "")
+            value = _with_one_key(value, taken, owner)
         return {each: _without_secrets(entry, taken, owner, each) for each, entry in value.items()}
     if isinstance(value, list):
         return [_without_secrets(entry, taken, owner, key) for entry in value]
     if not isinstance(value, str) or OPEN_VALUE.fullmatch(value):
         return value
-    is_secret = SECRET_KEY.search(key) is not None and key not in NO_SECRET
-    if is_secret or redacted(value) != value or IN_A_URL.search(value):
+    is_secret = SECRET_OPTION.search(key) is not None
+    bare = QUERY.sub("", value)
+    if is_secret or redacted(bare) != bare or IN_A_URL.search(bare):
         return taken.placeholder(key, owner)
-    return value
+    return QUERY.sub(lambda found: _parameter(found, taken, owner), value)
+
+
+def _with_one_key(provider: Mapping[str, Any], taken: _Taken, owner: str) -> dict[str, Any]:
+    """Return a provider without further keys: who installs the preset is asked for one."""
+    entry = {name: each for name, each in provider.items() if name != FURTHER_KEYS}
+    keys = provider.get("api_key")
+    if isinstance(keys, list):
+        entry["api_key"] = next(iter(keys), "")
+    if entry != provider:
+        taken.keys.append(f"further keys of {owner}")
+    return entry
+
+
+def _parameter(found: re.Match[str], taken: _Taken, owner: str) -> str:
+    """Return a parameter of a URL, its value a placeholder where it is a secret."""
+    whole = f"?{found[0]}"
+    return found[0] if redacted(whole) == whole else f"{found[1]}={taken.placeholder(found[1], owner)}"

@@ -24,6 +24,7 @@ MANIFEST: Final = "manifest.json"
 MAX_FILES: Final = 200
 MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_ARCHIVE_BYTES: Final = 16 * 1024 * 1024
+MAX_UNPACKED_BYTES: Final = 64 * 1024 * 1024
 ARCHIVES: Final = (".zip", ".tar.gz", ".tgz")
 LEFT_OUT: Final = frozenset({".git", "node_modules", "__pycache__", "service", ".DS_Store", "__MACOSX"})
 
@@ -137,7 +138,11 @@ def _of_archive(path: Path) -> Iterator[tuple[str, bytes]]:
                     yield _name(entry.filename, path), member.read(MAX_BYTES + 1)
         return
     with tarfile.open(path, "r:gz") as archive_:
+        unpacked = 0
         for member_ in archive_:
+            unpacked += member_.size
+            if unpacked > MAX_UNPACKED_BYTES:  # what is left out has to be unpacked, too, to get behind it
+                raise StartError(f"{path} holds more than {MAX_UNPACKED_BYTES >> 20} MB; it is no preset.")
             if member_.isdir() or _is_left_out(member_.name):
                 continue
             content = archive_.extractfile(member_) if member_.isreg() else None

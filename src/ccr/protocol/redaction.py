@@ -18,6 +18,8 @@ _SECRET: Final = re.compile(
     | \bsk-[A-Za-z0-9_-]{12,}                                    # OpenAI, Anthropic and those who follow them
     | \bgh[pousr]_[A-Za-z0-9]{20,}                               # GitHub
     | \bAKIA[0-9A-Z]{12,}                                        # AWS
+    # the parameter of a URL
+    | (?P<query>[?&][\w.-]*(?:key|token|secret|passw(?:or)?d|signature|\bsig)=)(?!\$)[^&\#\s"'<>]+
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -25,4 +27,4 @@ _SECRET: Final = re.compile(
 
 def redacted(text: str) -> str:
     """Return the text with everything that looks like a token, key or web token replaced by ``***``."""
-    return _SECRET.sub(lambda match: f"{match['scheme'] or ''}***", text)
+    return _SECRET.sub(lambda match: f"{match['scheme'] or match['query'] or ''}***", text)

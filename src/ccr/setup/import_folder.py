@@ -12,8 +12,10 @@ from ccr.config.address import is_loopback
 from ccr.config.load import REMOTE_KEY_CHARACTERS
 from ccr.config.model import Step
 from ccr.config.router import SCENARIOS
+from ccr.config.transformer_files import is_databricks_custom
 from ccr.setup.import_problems import drop_providers, drop_values
 from ccr.setup.route_choice import providers_in
+from ccr.transformers.registry import NOT_YET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,12 +36,14 @@ def make_usable(
     a step that cannot be built; of steps that files of the person's may define only the form is checked.
     """
     _find_files(imported, file.absolute().parent)
-    has_files = bool(imported.document.get("transformers"))
+    files = imported.document.get("transformers") or []
+    has_files = any(not is_databricks_custom(each["path"]) for each in files)
     for key in ("Providers", "providers"):
         entries = imported.document.get(key)
         if isinstance(entries, list):
+            spoken = [entry for entry in entries if _is_spoken(imported, entry)]
             imported.document[key] = [
-                _with_known_steps(imported, entry, None if has_files else check_step) for entry in entries
+                _with_known_steps(imported, entry, None if has_files else check_step) for entry in spoken
             ]
     _close(imported)
     drop_providers(imported, environ, file)
@@ -55,7 +59,7 @@ def _find_files(imported: Imported, folder: Path) -> None:
         found = [
             {**each, "path": _whole(each.get("path"), folder)} for each in files if isinstance(each, dict)
         ]
-        there = [each for each in found if is_there(each["path"])]
+        there = [each for each in found if is_there(each["path"]) or is_databricks_custom(each["path"])]
         imported.lost += [
             f"The transformer file {each['path']} is not there." for each in found if each not in there
         ]
@@ -78,6 +82,28 @@ def is_there(path: str) -> bool:
 def _whole(path: object, folder: Path) -> str:
     text = str(path or "")
     return text if text.startswith(("~", "$")) or Path(text).is_absolute() else str(folder / text)
+
+
+def _is_spoken(imported: Imported, entry: Any) -> bool:
+    """Tell whether ccr speaks what a provider speaks; without the step for it, requests would be wrong."""
+    chains = entry.get("transformer") if isinstance(entry, dict) else None
+    lists = [
+        chain.get("use") if isinstance(chain, dict) else chain
+        for chain in (chains.values() if isinstance(chains, dict) else ())
+    ]
+    steps = [step for chain in lists if isinstance(chain, list) for step in chain]
+    missing = next((step for step in map(_name_of_step, steps) if step in NOT_YET), None)
+    if missing is not None:
+        imported.lost.append(
+            f"The provider {entry.get('name')} was left out: it needs the transformer {missing}, which is "
+            f"not there yet. In its place: {NOT_YET[missing]}."
+        )
+    return missing is None
+
+
+def _name_of_step(step: Any) -> str:
+    name = step[0] if isinstance(step, list) and step else step
+    return name if isinstance(name, str) else ""
 
 
 def _with_known_steps(imported: Imported, entry: Any, check_step: Callable[[Step], object] | None) -> Any:

@@ -16,9 +16,10 @@ from ccr.config.load import config_from_bytes
 from ccr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from ccr.config.model import Step
     from ccr.errors import Problem
     from ccr.setup.import_v3 import Imported
 
@@ -32,16 +33,22 @@ class Verdict(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def verdict_on(data: bytes, document: Mapping[str, Any], environ: Mapping[str, str], file: Path) -> Verdict:
+def verdict_on(
+    data: bytes,
+    document: Mapping[str, Any],
+    environ: Mapping[str, str],
+    file: Path,
+    check_step: Callable[[Step], object] | None = None,
+) -> Verdict:
     """Return what is wrong with a configuration, whatever the variables will be that are not set here.
 
-    A variable is set where the service is started, not necessarily where its configuration is imported.
+    A variable is set where the service is started, not necessarily where its configuration is written.
     """
     interpolation = Interpolation(environ)
     interpolation.walk(document)
     problems: tuple[Problem, ...] = ()
     try:
-        warnings = config_from_bytes(data, environ, file=str(file)).warnings
+        warnings = config_from_bytes(data, environ, file=str(file), check_step=check_step).warnings
     except ConfigError as error:
         problems, warnings = error.problems, error.warnings
     return Verdict(
