@@ -320,6 +320,20 @@ async def test_a_client_that_leaves(tmp_path: Path, plugin_file: PluginFile, *, 
         assert [record["outcome"] for record in service.records] == ["cancelled"]
 
 
+async def test_what_the_plugin_sees_of_the_clients_headers(tmp_path: Path, plugin_file: PluginFile) -> None:
+    more = ("X-Team: red", "X-Forwarded-Access-Token: of-the-user", "Cookie: a=b", "X-Name: gr\xfcn")
+    async with (
+        raw_upstream(good_completion) as raw,
+        serving(tmp_path, raw.url, [{"path": plugin_file("responses.js")}]) as service,
+    ):
+        answered = await post(service, *more, input="headers")
+    assert answered.json["x-team"] == "red"
+    assert answered.json["x-name"].startswith("gr")
+    assert answered.json["content-type"] == "application/json"
+    assert not {"x-api-key", "authorization", "cookie", "x-forwarded-access-token"} & answered.json.keys()
+    assert "x-team" not in raw.got[0].headers
+
+
 class TestWho:
     """The guard is that of every route."""
 

@@ -29,6 +29,7 @@ module.exports = class Responses {
 
   async transformResponseIn(response, { req }) {
     const is_stream = response.headers.get('content-type')?.includes('text/event-stream');
+    if (req.body.input === 'headers') return new Response(JSON.stringify(req.headers));
     if (req.body.input === 'fail at once') throw new Error('no paper');
     if (req.body.input === 'endless') return new Response(new ReadableStream({ pull: (c) => c.enqueue(new Uint8Array(1 << 20)) }));
     if (req.body.input === 'refuse') return new Response('{"refused":true}', { status: 422 });
