@@ -223,6 +223,8 @@ async def route(request, config):
     if "choose" in text:
         assert request["sessionId"] == "s-9"
         assert request["headers"]["user-agent"] == "claude-cli/2"
+        assert request["headers"]["x-project"] == "shop"
+        assert "x-api-key" not in request["headers"]
         assert request["tokenCount"] > 0
         assert config["Providers"][0]["api_key"] == "***"
         config["Router"] = None
@@ -253,7 +255,11 @@ async def test_a_custom_router(make: Any, tmp_path: Path) -> None:
         ):
             answered = await post(
                 service,
-                headers={"user-agent": "claude-cli/2", "x-claude-code-session-id": "s-9"},
+                headers={
+                    "user-agent": "claude-cli/2",
+                    "x-claude-code-session-id": "s-9",
+                    "X-Project": "shop",
+                },
                 model="claude-sonnet-5",
                 messages=[{"role": "user", "content": text}],
             )

@@ -130,7 +130,8 @@ async def test_routing_is_that_of_every_request(tmp_path: Path, plugin_file: Plu
         unnamed = await ask(service.port, request(service.port, PATH, b'{"input":"hello"}'))
         unknown = await post(service, model="anything-else")
     assert [json.loads(got.body)["model"] for got in raw.got] == [MODEL] * 4
-    assert (unnamed.status, unnamed.json["error"]["message"]) == (400, "model: Field required")
+    assert unnamed.status == 400
+    assert unnamed.json["error"]["message"] == "model: Field required"
     assert unknown.status == 400
 
 
@@ -236,6 +237,45 @@ async def test_a_plugin_that_fails_in_the_middle(tmp_path: Path, plugin_file: Pl
     assert [record["outcome"] for record in service.records] == ["error", "ok"]
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_plugin_that_fails_at_once(tmp_path: Path, plugin_file: PluginFile, *, stream: bool) -> None:
+    async with (
+        raw_upstream(good_stream if stream else good_completion) as raw,
+        serving(tmp_path, raw.url, [{"path": plugin_file("responses.js")}]) as service,
+    ):
+        answered = await post(service, input="fail at once", stream=stream)
+        await service.idle()
+    assert answered.status == 500
+    assert "the transformer responses failed in transformResponseIn: no paper" in answered.body.decode()
+    assert [record["outcome"] for record in service.records] == ["error"]
+    assert any(entry.getMessage() == "a transformer failed" for entry in service.log)
+
+
+async def test_a_plugin_whose_answer_never_ends(
+    tmp_path: Path, plugin_file: PluginFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccr.gateway.end_point_reply.MAX_BODY_BYTES", 3 << 20)
+    async with (
+        raw_upstream(good_completion) as raw,
+        serving(tmp_path, raw.url, [{"path": plugin_file("responses.js")}]) as service,
+    ):
+        answered = await post(service, input="endless")
+        assert answered.status == 502
+        assert f"the transformer responses made more than {3 << 20} bytes" in answered.body.decode()
+        assert (await post(service)).status == 200
+
+
+async def test_a_plugin_that_names_no_model(tmp_path: Path, plugin_file: PluginFile) -> None:
+    async with (
+        raw_upstream(good_completion) as raw,
+        serving(tmp_path, raw.url, [{"path": plugin_file("responses.js")}]) as service,
+    ):
+        assert (await post(service, input="nameless", model="claude-sonnet-4-5")).status == 200
+        unnamed = await ask(service.port, request(service.port, PATH, b'{"input":"nameless"}'))
+    assert json.loads(raw.got[0].body)["model"] == MODEL
+    assert (unnamed.status, unnamed.json["error"]["message"]) == (400, "model: Field required")
+
+
 async def test_a_provider_that_breaks_off_is_no_success(tmp_path: Path, plugin_file: PluginFile) -> None:
     async def play(exchange: Exchange) -> None:
         await exchange.stream_head()
@@ -278,6 +318,20 @@ async def test_a_client_that_leaves(tmp_path: Path, plugin_file: PluginFile, *, 
             await left.wait()
         await service.idle()
         assert [record["outcome"] for record in service.records] == ["cancelled"]
+
+
+async def test_what_the_plugin_sees_of_the_clients_headers(tmp_path: Path, plugin_file: PluginFile) -> None:
+    more = ("X-Team: red", "X-Forwarded-Access-Token: of-the-user", "Cookie: a=b", "X-Name: gr\xfcn")
+    async with (
+        raw_upstream(good_completion) as raw,
+        serving(tmp_path, raw.url, [{"path": plugin_file("responses.js")}]) as service,
+    ):
+        answered = await post(service, *more, input="headers")
+    assert answered.json["x-team"] == "red"
+    assert answered.json["x-name"].startswith("gr")
+    assert answered.json["content-type"] == "application/json"
+    assert not {"x-api-key", "authorization", "cookie", "x-forwarded-access-token"} & answered.json.keys()
+    assert "x-team" not in raw.got[0].headers
 
 
 class TestWho:
@@ -383,6 +437,17 @@ class TestAlone:
             await service.idle()
         assert answered.body.decode() == events + end
         assert service.records[0]["outcome"] == "ok"
+
+    async def test_a_login_that_fails_is_an_error(self, tmp_path: Path, plugin_file: PluginFile) -> None:
+        files = [{"path": plugin_file("responses.js")}]
+        async with (
+            raw_upstream(good_completion) as raw,
+            serving(tmp_path, raw.url, files, ["responses"]) as service,
+        ):
+            answered = await post(service, input="no auth")
+        assert answered.status == 500
+        assert "the transformer responses failed in auth: the login is over" in answered.body.decode()
+        assert not raw.got
 
     async def test_a_refusal_is_one(self, tmp_path: Path, plugin_file: PluginFile) -> None:
         async def refuse(exchange: Exchange) -> None:

@@ -120,6 +120,12 @@ async def test_nothing_of_the_persons_own(node: FakeHost) -> None:
         await plugins.close()
 
 
+async def test_an_unknown_name_is_told_those_of_the_files(tmp_path: Path, node: FakeHost) -> None:
+    config = config_with(Step(name="mine.py"), files=(python_file(tmp_path),))
+    said = (await problems(config, node))["Providers (p).transformer.use[0]"]
+    assert said.startswith("unknown transformer 'mine.py'; names in your files: mine, OpenAI; known ")
+
+
 async def test_python(tmp_path: Path, node: FakeHost) -> None:
     one, two, theirs = (
         Step(name="mine", options={"a": 1}),

@@ -74,6 +74,31 @@ async def test_the_forced_file_does_what_the_built_in_step_does(
 
 
 @needs_node
+async def test_what_the_file_writes_in_another_way_means_the_same(
+    tmp_path: Path, plugin_file: PluginFile
+) -> None:
+    schema = '{"type": "object", "properties": {"2": {"minimum": 1.0}, "1": {"const": "\\u00e9"}}, "big": %d}'
+    tools = '"tools":[{"name":"f","input_schema":' + schema % (2**60 + 1) + "}]"
+    body = f'{{"model":"{MODEL}","max_tokens":64,{tools},"messages":[{{"role":"user","content":"hi"}}]}}'
+    written = {}
+    for options in ({}, {"forceJs": True}):
+        async with raw_upstream(good_completion) as raw:
+            files = [{"path": plugin_file("databricks.js"), "options": options}]
+            config = config_for(raw.url, files, ["databricks-custom"])
+            load = plugin_loader(tmp_path, {"PATH": "/usr/bin:/bin"}, secrets=lambda _: ())
+            async with running(config, plugins=await load(config)) as service:
+                answered = await ask(service.port, request(service.port, body=body.encode()))
+            assert answered.status == 200
+            written[bool(options)] = raw.got[0].body.decode()
+    built_in, forced = json.loads(written[False]), json.loads(written[True])
+    assert '{"2": {"minimum": 1.0}, "1": {"const": "\\u00e9"}}' in written[False]
+    assert '{"1":{"const":"é"},"2":{"minimum":1}}' in written[True]
+    of_built_in, of_file = (each["tools"][0]["function"]["parameters"] for each in (built_in, forced))
+    assert (of_built_in.pop("big"), of_file.pop("big")) == (2**60 + 1, 1152921504606847000)
+    assert built_in == forced
+
+
+@needs_node
 @pytest.mark.parametrize("path", FRONTS)
 async def test_a_stream_is_rewritten(tmp_path: Path, plugin_file: PluginFile, path: str) -> None:
     async with raw_upstream(good_stream) as raw:

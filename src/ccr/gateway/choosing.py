@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -120,7 +120,7 @@ class Choosing:
         client = record.client
         request = {
             "body": msgspec.json.decode(body),
-            "headers": _headers(client),
+            "headers": client.shown_headers(),
             "url": record.path,
             "tokenCount": view.tokens(),
             "sessionId": client.session_id,
@@ -157,13 +157,3 @@ def with_session(client: Client, view: View) -> Client:
 def _always_effort(model: str) -> str:
     canonical = name_facts(model, dt.date.min).canonical
     return ALWAYS_EFFORT_OF.get(canonical, ALWAYS_EFFORT)
-
-
-def _headers(client: Client) -> dict[str, Any]:
-    """Return the client's headers as a custom router sees them: those that say who asks, and no secret."""
-    headers = {
-        "user-agent": client.agent,
-        "anthropic-beta": client.betas,
-        "x-claude-code-session-id": client.session_id,
-    }
-    return {name: value for name, value in headers.items() if value is not None}

@@ -28,11 +28,12 @@ class EndPointReply:
     record of a whole answer is whoever's who made it.
     """
 
-    def __init__(self, inner: Reply | ChatReply, response: HookedResponse, source: Source) -> None:
+    def __init__(self, inner: Reply | ChatReply, response: HookedResponse, source: Source, name: str) -> None:
         self.headers = {"content-type": EVENT_STREAM, "cache-control": "no-cache"}
         self._inner = inner
         self._response = response
         self._source = source
+        self._name = name
         self._error: ApiError | None = None
         self._is_whole = False
         self._sent_bytes = 0
@@ -49,7 +50,7 @@ class EndPointReply:
         except BaseException as error:
             leave(inner, error if isinstance(error, ApiError) else None)
             raise
-        return cls(inner, response, source)
+        return cls(inner, response, source, end_point.name)
 
     @property
     def status(self) -> int:
@@ -83,14 +84,14 @@ class EndPointReply:
         while data := await self.next():
             pieces.append(data)
             if self._sent_bytes > MAX_BODY_BYTES:
-                self._error = ApiError(502, f"the answer has more than {MAX_BODY_BYTES} bytes")
+                self._error = ApiError(
+                    502, f"the transformer {self._name} made more than {MAX_BODY_BYTES} bytes of an answer"
+                )
                 raise self._error
         return Reply(self.status, b"".join(pieces))
 
     def close(self) -> None:
         """End the plugin's work and the answer it was given."""
-        if self._closing is not None:
-            return
         self._closing = asyncio.ensure_future(self._response.close())
         inner = self._inner
         if isinstance(inner, Reply):

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
     from ccr.config.model import Secret
 
+SECRET_HEADERS: Final = frozenset(
+    {"authorization", "x-api-key", "proxy-authorization", "cookie", "x-forwarded-access-token"}
+)
+"""What no code of the person's is shown: it says who the client is to ccr, or its user to somebody else."""
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 
@@ -19,7 +23,7 @@ class Client:
     """Who asks. request_id: of this request; session_id, agent: as the client names itself, for the log.
 
     betas, version: its ``anthropic-beta`` and ``anthropic-version`` headers. user_token: of its user, where a
-    provider answers as that user.
+    provider answers as that user. headers: all of them, names in any case, one name perhaps more than once.
     """
 
     request_id: str
@@ -28,6 +32,22 @@ class Client:
     betas: str | None = None
     version: str | None = None
     user_token: Secret | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def shown_headers(self) -> dict[str, str]:
+        """Return its headers for code of the person's: lower-case names, no secrets, nothing but text."""
+        shown: dict[str, str] = {}
+        for given, value in self.headers.items():
+            name = given.lower()
+            if name not in SECRET_HEADERS:
+                shown[name] = f"{shown[name]}, {value}" if name in shown else value
+        known = {
+            "user-agent": self.agent,
+            "anthropic-beta": self.betas,
+            "x-claude-code-session-id": self.session_id,
+        }
+        shown |= {name: value for name, value in known.items() if value is not None}
+        return {name: value.encode("utf-8", "replace").decode() for name, value in shown.items()}
 
 
 @dataclass(frozen=True, slots=True)

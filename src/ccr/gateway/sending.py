@@ -172,15 +172,9 @@ def context_of(route: Route, record: Record, request: MessagesRequest | None = N
 
 def asked_by(record: Record, body: bytes) -> Asked:
     """Return what the client asked, as transformers outside this process see it."""
-    client = record.client
-    headers = {
-        "user-agent": client.agent,
-        "anthropic-beta": client.betas,
-        "x-claude-code-session-id": client.session_id,
-    }
     return Asked(
         body,
-        {name: value for name, value in headers.items() if value is not None},
+        record.client.shown_headers(),
         record.path,
         is_at_end_point=record.route not in PATHS,
     )

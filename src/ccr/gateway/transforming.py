@@ -151,6 +151,8 @@ def _passed(chat: ChatRequest, route: Route, context: Context, start: Outgoing) 
     chat = route.pipeline.request(chat, context)
     target = route.pipeline.target(Target(start.url, start.headers), context)
     made = _outgoing(chat, route, target)
+    if start.timeout_s is None and not start.rules:
+        return made
     return made._replace(timeout_s=start.timeout_s, rules=start.rules)
 
 

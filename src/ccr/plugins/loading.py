@@ -8,8 +8,10 @@ started only when there is a JavaScript file to load.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from ccr.config.model import UnknownStepError
 from ccr.config.transformer_files import (
     BUILT_IN_STEP,
     FORCE_OPTION,
@@ -205,7 +207,11 @@ class _Loading:
         except ValueError as error:
             # A name that a file might define is no fault of the step's when that file is the fault.
             if not self._has_failed_files:
-                self.problems.append(_problem_of(key, error))
+                problem = _problem_of(key, error)
+                if isinstance(error, UnknownStepError) and self._options:
+                    own = f"names in your files: {', '.join(self._options)}; {problem.allowed}"
+                    problem = dataclasses.replace(problem, allowed=own)
+                self.problems.append(problem)
         else:
             if use is not None:
                 self.uses[id(step)] = use

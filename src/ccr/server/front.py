@@ -305,6 +305,7 @@ def _client(request: web.BaseRequest, generation: Generation, request_id: str) -
         betas=",".join(request.headers.getall("anthropic-beta", ())) or None,
         version=_name(request.headers.get("anthropic-version")),
         user_token=Secret(user_token) if user_token is not None else None,
+        headers=request.headers,
     )
 
 

@@ -12,7 +12,7 @@ module.exports = class Responses {
     if (request.input === 'nonsense') return { nothing: true };
     req.note = `note on ${request.input}`;
     const chat = { messages: [{ role: 'user', content: request.input }], stream: request.stream };
-    if (request.model) chat.model = request.model;
+    if (request.input !== 'nameless') chat.model = request.model;
     if (request.elsewhere) return { body: chat, config: { url: request.elsewhere, headers: { 'x-end-point': 'yes' } } };
     return chat;
   }
@@ -23,11 +23,15 @@ module.exports = class Responses {
   }
 
   async auth(request, provider) {
+    if (request.input === 'no auth') throw new Error('the login is over');
     return { body: request, config: { headers: { authorization: `Own ${provider.apiKey}`, 'x-auth': 'responses' } } };
   }
 
   async transformResponseIn(response, { req }) {
     const is_stream = response.headers.get('content-type')?.includes('text/event-stream');
+    if (req.body.input === 'headers') return new Response(JSON.stringify(req.headers));
+    if (req.body.input === 'fail at once') throw new Error('no paper');
+    if (req.body.input === 'endless') return new Response(new ReadableStream({ pull: (c) => c.enqueue(new Uint8Array(1 << 20)) }));
     if (req.body.input === 'refuse') return new Response('{"refused":true}', { status: 422 });
     if (!is_stream) {
       const completion = await response.json();

@@ -122,6 +122,16 @@ async def test_a_file_that_never_ends_loading(make_host: MakeHost, plugin_file: 
         await host.load(str(file), {})
 
 
+async def test_a_file_with_an_endless_loop(make_host: MakeHost, plugin_file: PluginFile) -> None:
+    host = make_host(load_s=1.0)
+    file = Path(plugin_file("own.js"))
+    file.write_text("for (;;);")
+    with pytest.raises(PluginError, match=r"own\.js failed in load: it was not loaded within 1\.5 s"):
+        await host.load(str(file), {})
+    loaded = await host.load(plugin_file("plain.js"), {})
+    assert loaded.name == "plain"
+
+
 @pytest.mark.parametrize("hook", ["transformRequestIn", "transformResponseOut", "stream"])
 @pytest.mark.parametrize(
     ("way", "reason"), [("exit", "ended with exit code 3"), ("loop", "did nothing for 0.5 s and was killed")]
@@ -224,7 +234,7 @@ async def test_a_heap_that_is_full_ends_the_process_not_ccr(
     )
     await host.load(str(file), {})
     error = await fails(host, await host.instance("own", {}), "transformRequestIn")
-    assert "the Node process of the plugins ended by signal" in error.reason
+    assert "the Node process of the plugins ran out of memory (its heap has 30 MB)" in error.reason
 
 
 CCR = """

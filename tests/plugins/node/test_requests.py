@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -84,17 +85,31 @@ async def test_the_answer_finds_what_the_request_left_on_req(host: NodeHost, plu
     assert await everything(unknown) == b"undefined "
 
 
-async def test_many_answers_that_never_come_cost_bounded_memory(
-    host: NodeHost, plugin_file: PluginFile
-) -> None:
+async def test_many_requests_at_a_time_keep_their_notes(host: NodeHost, plugin_file: PluginFile) -> None:
     await host.load(plugin_file("noting.js"), {})
     one = await host.instance("noting", {})
-    for number in range(70):
+    for number in range(200):
         await host.request(one, body(), PROVIDER, asked(number))
-    oldest = await host.response([one], 200, {}, pieces(), asked(0))
-    assert await everything(oldest) == b"undefined "
-    newest = await host.response([one], 200, {}, pieces(), asked(69))
-    assert await everything(newest) == b"note 70 "
+    for number in (0, 100, 199):
+        answer = await host.response([one], 200, {}, pieces(), asked(number))
+        assert await everything(answer) == f"note {number + 1} ".encode()
+
+
+async def test_answers_that_never_come_cost_bounded_memory(host: NodeHost, plugin_file: PluginFile) -> None:
+    file = Path(plugin_file("own.js"))
+    file.write_text(
+        "const all = []; module.exports = class { name = 'own'; transformRequestIn(r, p, { req }) {"
+        " req.note = all.push(req); return { messages: [], kept: all.map((each) => each.body.n ?? null) }; }"
+        " transformResponseOut(r, { req }) { return new Response(`${req.note} ${req.body.n}`); } };"
+    )
+    await host.load(str(file), {})
+    one = await host.instance("own", {})
+    bodies = [json.dumps({"n": number, "text": "x" * 12_000_000}).encode() for number in range(4)]
+    for number, data in enumerate(bodies):
+        hooked = await host.request(one, body(), PROVIDER, asked(number, data))
+    assert json.loads(hooked.body)["kept"] == [None, None, 2, 3]
+    oldest = await host.response([one], 200, {}, pieces(), asked(0, bodies[0]))
+    assert await everything(oldest) == b"1 0"  # its note is there, and its body again
 
 
 async def test_a_megabyte_goes_there_and_back(host: NodeHost, plugin_file: PluginFile) -> None:

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from ccr.plugins.log import PluginLog
 
 SCRIPT: Final = Path(__file__).with_name("host.js")
-START_S: Final = 20.0
+START_S: Final = 10.0
+"""Less than `ccr start` waits for the service, so that it can tell why nothing comes."""
 END_S: Final = 2.0
 HEAP_MB: Final = 1024
+FULL_HEAP: Final = "JavaScript heap out of memory"
+"""What Node prints before it ends itself by a signal."""
 RECORD_BYTES: Final = 1 << 20
 
 
@@ -216,6 +219,8 @@ class Child:
         log = self._log.step("node")
         while data := await stream.read(8192):
             for line in data.decode(errors="replace").splitlines():
+                if FULL_HEAP in line:
+                    self.reason = self.reason or f"ran out of memory (its heap has {HEAP_MB} MB)"
                 if line.strip():
                     log.write(level, line)
 

@@ -24,6 +24,7 @@ const ACTIONS = {
   },
 
   async load(call, head) {
+    call.deadlineMs = Math.min(call.deadlineMs, head.deadlineMs);
     call.enter(head.path, 'load');
     call.connection.json('J', await call.forPlugin(plugins.load(head.path, head.options, head.level)));
   },

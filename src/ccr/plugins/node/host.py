@@ -6,6 +6,7 @@ call starts it again with the same plugins and objects (`Restarts` says when).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import time
@@ -51,7 +52,8 @@ class NodeHost:
     command: the program ``node``; None looks for it on PATH. socket_dir: made private (0700) when missing.
     environ: of the child, by default ccr's own, which is where plugins look for their tokens.
     deadline_s: how long a plugin may take while nothing else is waited for. hang_s: how long the process may
-    do nothing at all (an endless loop stops every plugin in it) before it is killed.
+    do nothing at all (an endless loop stops every plugin in it) before it is killed. load_s: how long a file
+    may take to load; after half of that again the process is killed.
     """
 
     def __init__(
@@ -63,9 +65,11 @@ class NodeHost:
         environ: Mapping[str, str] | None = None,
         deadline_s: float = 60.0,
         hang_s: float = 15.0,
+        load_s: float = 8.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
+        self._load_s = load_s
         self._process = NodeProcess(
             command=command,
             socket_dir=socket_dir,
@@ -226,8 +230,16 @@ class NodeHost:
 
     async def _load(self, child: Child, file: Path, options: Mapping[str, Any]) -> LoadedPlugin:
         level = self._log.level_for(debug=is_debugged(options))
-        head = {"do": "load", "path": str(file), "options": options, "level": level}
-        answer = await self._ask(child, head, file.name, "load")
+        head: dict[str, Any] = {"do": "load", "path": str(file), "options": options, "level": level}
+        head["deadlineMs"] = round(self._load_s * 1000)
+        try:
+            async with asyncio.timeout(self._load_s * 1.5):
+                answer = await self._ask(child, head, file.name, "load")
+        except TimeoutError:
+            reason = f"it was not loaded within {self._load_s * 1.5:g} s: an endless loop?"
+            child.kill(f"was killed: {reason}")
+            await child.ended.wait()  # the next file is for the next process
+            raise PluginError(file.name, reason, should_retry=False) from None
         return LoadedPlugin(answer["name"], answer["endPoint"], frozenset(answer["hooks"]))
 
     async def _construct(self, child: Child, number: int, instance: _Instance) -> None:

@@ -1,52 +1,71 @@
 'use strict';
 // What a plugin gets and gives around the request: the client's request (`req`), the body, url and headers.
 
-const CONTEXTS = 64;
-const CONTEXT_BYTES = 32 * 1024 * 1024;
+const CONTEXTS = 2048; // as many requests as ccr takes at a time
+const BODY_BYTES = 32 * 1024 * 1024;
 
 // The `req` objects of exchanges under way, so that a plugin finds what it left there when the answer
-// comes. Those whose answer never comes are pushed out by newer ones.
+// comes. Those whose answer never comes are pushed out by newer ones, and the bodies of the oldest before
+// that: each call brings the body again.
 class Contexts {
   constructor(logs) {
     this.logs = logs;
-    this.kept = new Map(); // id -> {req, size}
+    this.kept = new Map(); // id -> {req, body, size}
     this.bytes = 0;
   }
 
-  of(values, body) {
-    const kept = this.kept.get(values.id);
-    if (kept !== undefined) {
-      // The route is known after the first hooks of an end point, and another one when it failed.
-      return Object.assign(kept.req, { provider: values.provider, model: values.model });
+  of(values, data) {
+    let kept = this.kept.get(values.id);
+    if (kept === undefined) {
+      kept = { ...requestOf(values, this.logs), size: 0 };
+      this.kept.set(values.id, kept);
     }
-    const req = requestOf(values, body, this.logs);
-    this.kept.set(values.id, { req, size: body.length });
-    this.bytes += body.length;
-    for (const id of this.kept.keys()) {
-      if (id === values.id || (this.kept.size <= CONTEXTS && this.bytes <= CONTEXT_BYTES)) break;
-      this.forget(id);
+    if (kept.body.data === null) {
+      kept.body.data = data;
+      kept.size = data.length;
+      this.bytes += kept.size;
     }
-    return req;
+    this.makeRoom(values.id);
+    // The route is known after the first hooks of an end point, and another one when it failed.
+    return Object.assign(kept.req, { provider: values.provider, model: values.model });
+  }
+
+  makeRoom(id) {
+    for (const [other, kept] of this.kept) {
+      if (this.bytes <= BODY_BYTES && this.kept.size <= CONTEXTS) return;
+      if (other === id) continue;
+      this.letGo(kept);
+      if (this.kept.size > CONTEXTS) this.kept.delete(other);
+    }
+  }
+
+  letGo(kept) {
+    this.bytes -= kept.size;
+    Object.assign(kept, { size: 0 });
+    Object.assign(kept.body, { data: null, parsed: undefined });
   }
 
   forget(id) {
     const kept = this.kept.get(id);
     if (kept === undefined) return;
-    this.bytes -= kept.size;
+    this.bytes -= kept.size; // who still holds it keeps its body
     this.kept.delete(id);
   }
 }
 
-function requestOf(values, body, logs) {
+function requestOf(values, logs) {
   const req = { ...values, log: logs.logger({ name: 'req', level: logs.level }) };
-  let parsed; // only plugins that look at it pay for it
+  const body = { data: null, parsed: undefined }; // only plugins that look at it pay for parsing it
   Object.defineProperty(req, 'body', {
     enumerable: true,
     configurable: true,
-    get: () => (parsed ??= body.length ? JSON.parse(body.toString()) : {}),
-    set: (value) => { parsed = value; },
+    get: () => {
+      if (body.data === null) return body.parsed ?? {};
+      return (body.parsed ??= body.data.length ? JSON.parse(body.data.toString()) : {});
+    },
+    set: (value) => { body.parsed = value; },
   });
-  return req;
+  return { req, body };
 }
 
 // What a hook of a request returned -> {body, config, rules}, config with url and headers as plain values;
