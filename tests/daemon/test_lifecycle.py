@@ -57,8 +57,11 @@ class TestStopping:
     @pytest.mark.fault("L106", outcome="all complete; new connections are refused; exit code 0")
     def test_streams_complete(self, installation: Installation, provider: Provider) -> None:
         provider.go_on.clear()
-        address = started(installation, provider)
-        pid = installation.state()["pid"]
+        installation.configure(Providers=[provider.settings])
+        service = installation.popen("start", "--foreground")
+        assert service.stdout is not None
+        assert "is running" in service.stdout.readline()
+        address = str(installation.state()["address"])
         clients = [Client(address, key_of(installation), times=1) for _ in range(20)]
         for client in clients:
             client.start()
@@ -66,12 +69,14 @@ class TestStopping:
             assert provider.began.acquire(timeout=30)
         stopping = installation.popen("stop")
         until(lambda: is_refused(address))
-        assert is_alive(pid)
+        assert service.poll() is None
         provider.go_on.set()
         for client in clients:
             client.join(30)
         assert [(client.answers, client.failures) for client in clients] == [(1, [])] * 20
+        assert service.wait(30) == 0
         assert stopping.wait(30) == 0
+        service.communicate()
         stopping.communicate()
 
     @pytest.mark.fault("L107", outcome="streams end with `overloaded_error` and the process is gone")
