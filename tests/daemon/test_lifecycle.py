@@ -116,6 +116,25 @@ class TestScarcity:
         assert answers(installation)
         until(lambda: '"dropped_records"' in installation.paths.log_file.read_text())
 
+    @pytest.mark.fault("L114", outcome="a configuration that cannot be written stays as it was: exit code 1")
+    def test_a_configuration_that_cannot_be_written(self, installation: Installation) -> None:
+        before = installation.paths.config_file.read_bytes()
+        done = subprocess.run(
+            ["bash", "-c", f"ulimit -f 0; exec {CCR} config set API_TIMEOUT_MS 5000"],
+            env=installation.environ(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert str(installation.paths.config_file) in done.stderr
+        assert "Traceback" not in done.stderr
+        assert installation.paths.config_file.read_bytes() == before
+        assert [file.name for file in installation.paths.home.iterdir() if "config" in file.name] == [
+            "config.json"
+        ]
+
     @pytest.mark.fault("L114", outcome="a log folder that goes away is made again")
     def test_a_log_folder_that_goes_away(self, installation: Installation, provider: Provider) -> None:
         started(installation, provider)
