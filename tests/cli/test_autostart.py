@@ -137,10 +137,14 @@ class TestCommands:
         (systemctl / "fails").touch()
         code, said = self.ccr(environ, "install", "--yes")
         assert (code, "failed (exit code 1)" in said) == (1, True)
+        assert "`ccr service uninstall` removes it" in said
         assert self.ccr(environ, "status")[0] == 3
         environ["PATH"] = "/nowhere"
+        assert self.ccr(environ, "status")[0] == 3
+        assert self.ccr(environ, "uninstall", "--yes")[0] == 0
         code, said = self.ccr(environ, "install", "--yes")
         assert (code, "--print" in said) == (1, True)
+        assert not (Path(environ["HOME"]) / ".config/systemd/user/ccr.service").exists()
 
     def test_one_that_does_not_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(autostart, "TIMEOUT_S", 0.05)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -43,6 +44,11 @@ def install(*, only_print: bool, yes: bool) -> None:
         click.echo(unit.content.decode(), nl=False)
         return
     load_config(paths, os.environ)  # a service that cannot start would be started again and again
+    manager = unit.install[0][0]
+    if shutil.which(manager) is None:
+        raise StartError(
+            f"{manager} was not found; `ccr service install --print` shows the unit for another manager."
+        )
     change = _change(unit, unit.content)
     if change.is_needed:
         click.echo(diff_of(change) + "\n")
@@ -112,7 +118,10 @@ def _run(commands: tuple[tuple[str, ...], ...], *, may_fail: bool = False) -> No
     for command in commands:
         code = _exit_code(command, is_shown=True)
         if code and not may_fail:
-            raise StartError(f"`{shlex.join(command)}` failed (exit code {code}).")
+            raise StartError(
+                f"`{shlex.join(command)}` failed (exit code {code}). The unit is written and ccr does not run: "
+                "`ccr service uninstall` removes it, `ccr start` starts ccr as before."
+            )
 
 
 def _exit_code(command: tuple[str, ...], *, is_shown: bool = False) -> int:
@@ -121,10 +130,8 @@ def _exit_code(command: tuple[str, ...], *, is_shown: bool = False) -> int:
         done = subprocess.run(  # noqa: S603 - one of the fixed command lines of unit.py
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=TIMEOUT_S, check=False
         )
-    except FileNotFoundError as error:
-        raise StartError(
-            f"{command[0]} was not found; `ccr service install --print` shows the unit for another manager."
-        ) from error
+    except FileNotFoundError:
+        return 127  # as the shell says it; install has looked for it before
     except subprocess.TimeoutExpired as error:
         raise StartError(f"`{shlex.join(command)}` did not end within {TIMEOUT_S} s.") from error
     return done.returncode
