@@ -119,8 +119,8 @@ def _run(commands: tuple[tuple[str, ...], ...], *, may_fail: bool = False) -> No
         code = _exit_code(command, is_shown=True)
         if code and not may_fail:
             raise StartError(
-                f"`{shlex.join(command)}` failed (exit code {code}). The unit is written and ccr does not run: "
-                "`ccr service uninstall` removes it, `ccr start` starts ccr as before."
+                f"`{shlex.join(command)}` failed (exit code {code}). The unit is written and ccr does not "
+                "run: `ccr service uninstall` removes it, `ccr start` starts ccr as before."
             )
 
 
