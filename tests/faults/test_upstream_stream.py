@@ -274,7 +274,7 @@ async def test_silence_in_the_middle() -> None:
 
     answered, record = await streamed(play, patience=SHORT)
     assert is_broken_off(answered)
-    assert "sent nothing for" in events(answered)[-1]["error"]["message"]
+    assert "databricks sent nothing for" in events(answered)[-1]["error"]["message"]
     assert record["outcome"] == "error"
 
 

@@ -189,6 +189,7 @@ class Native:
         return MessageReply(
             answer,
             _tap(record),
+            provider=route.provider.name,
             patience=self._patience_with(route),
             clock=self._clock,
             on_end=self._ends.of(record, route, self._learning.sample_of(body, route)),
