@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ccr.config.load import load_config
+from ccr.config.model import Config
 from ccr.config.paths import Paths
 from ccr.config.private import FOLDER_MODE
 from ccr.daemon import control
 from ccr.daemon.unit import unit_for
-from ccr.errors import StartError
+from ccr.errors import CcrError, StartError
 from ccr.setup.plan import Change, content_of, diff_of, write_kept
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def install(*, only_print: bool, yes: bool) -> None:
     if not yes and not click.confirm(f"Write {unit.path} and run these?", default=False):
         click.echo("Nothing was changed.")
         return
-    control.stop(paths, control.known_key(paths, os.environ))  # one that was started by hand
+    wait_s = control.end_wait_s(paths, os.environ)
+    control.stop(paths, control.known_key(paths, os.environ), wait_s=wait_s)  # one that was started by hand
     unit.path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     write_kept(unit.path, unit.content)
     _run(unit.install)
@@ -100,7 +102,19 @@ def status() -> None:
 
 def _here() -> tuple[Paths, Unit]:
     paths = Paths.from_environ(os.environ)
-    return paths, unit_for(paths, os.environ, platform=sys.platform, python=sys.executable, uid=os.getuid())
+    try:
+        stop_timeout_s = load_config(paths, os.environ).stop_timeout_s
+    except CcrError:
+        stop_timeout_s = Config.stop_timeout_s
+    unit = unit_for(
+        paths,
+        os.environ,
+        platform=sys.platform,
+        python=sys.executable,
+        uid=os.getuid(),
+        stop_timeout_s=stop_timeout_s,
+    )
+    return paths, unit
 
 
 def _change(unit: Unit, new: bytes) -> Change:
