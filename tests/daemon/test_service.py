@@ -219,7 +219,7 @@ def test_a_lock_held_by_a_stranger_gets_nobody_signalled(
         os.close(held)
 
 
-@pytest.mark.parametrize("name", ["state_file", "lock_file", "start_log"])
+@pytest.mark.parametrize("name", ["state_file", "lock_file", "start_log", "key_file"])
 @pytest.mark.fault("L112", outcome="refused; the target is untouched")
 def test_links_are_not_followed(installation: Installation, name: str) -> None:
     target = installation.paths.home.parent / "target"
