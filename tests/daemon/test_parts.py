@@ -147,6 +147,7 @@ class TestLock:
         os.close(held)
         assert not lock.is_held(paths)
 
+    @pytest.mark.fault("L114", outcome="a read-only home can be asked")
     def test_a_read_only_home_can_be_asked(self, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
         held = lock.acquire(paths)
         assert held is not None
