@@ -8,12 +8,14 @@ Needs the programs that ``bench/run`` builds. Exit code 1 if a bound does not ho
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -57,6 +59,32 @@ def generate(
     command = [str(HERE / "bin/lg"), "127.0.0.1", str(port), "/v1/messages", str(path)]
     command += [str(connections), str(seconds), "0", f"x-api-key: {compare.KEY}"]
     return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+
+class Beside(threading.Thread):
+    """Asks for nothing but a sign of life beside a load; longest_s: what it waited for one at most."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self.longest_s = 0.0
+        self._port = port
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Ask until told to stop."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        while not self._ended.wait(0.02):
+            began = time.monotonic()
+            connection.request("GET", "/health")
+            connection.getresponse().read()
+            self.longest_s = max(self.longest_s, time.monotonic() - began)
+        connection.close()
+
+    def end(self) -> float:
+        """Stop, and return the longest wait."""
+        self._ended.set()
+        self.join()
+        return self.longest_s
 
 
 def peak(load: subprocess.Popen[bytes], pid: int) -> tuple[dict[str, object], float]:
@@ -106,8 +134,11 @@ def run(pid: int, port: int, folder: Path, arguments: argparse.Namespace) -> int
     problems = []
     generate(port, body("BENCH:n=3,d=0,t=0;", stream=True), folder, 1, 1).wait()
     rest = memory_mb(pid)
+    beside = Beside(port)
+    beside.start()
     load = generate(port, body("x" * 8 * 2**20, stream=False), folder, arguments.bodies, 20)
     said, highest = peak(load, pid)
+    waited_s = beside.end()
     began = time.monotonic()
     while memory_mb(pid) > rest * BACK_TO_REST and time.monotonic() - began < BACK_S:
         time.sleep(0.5)
@@ -116,6 +147,7 @@ def run(pid: int, port: int, folder: Path, arguments: argparse.Namespace) -> int
         f"{arguments.bodies} bodies of 8 MB at once: {said['requests']} answered, {said['errors']} errors; "
         f"{rest:.0f} MB at rest, {highest:.0f} MB at most, {after:.0f} MB after {time.monotonic() - began:.0f} s"
     )
+    print(f"a request beside them waited {waited_s * 1000:.0f} ms at most")
     if said["errors"] or said["requests"] < arguments.bodies:
         problems.append(f"not every body was answered: {said}")
     if after > rest * BACK_TO_REST:

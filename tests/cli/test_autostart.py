@@ -8,7 +8,7 @@ import plistlib
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -26,10 +26,19 @@ if TYPE_CHECKING:
     from tests.daemon.installation import Installation
 
 PYTHON = "/opt/py thon/bin/python"
+HERE: dict[str, Any] = {"platform": "linux", "python": PYTHON, "uid": 1, "stop_timeout_s": 30}
+MAC = {**HERE, "platform": "darwin", "uid": 501, "stop_timeout_s": 59.5}
 
 
 def lines_for(home: str, **environ: str) -> list[str]:
-    unit = unit_for(Paths(Path(home)), {"HOME": "/home/p", **environ}, platform="linux", python=PYTHON, uid=1)
+    unit = unit_for(
+        Paths(Path(home)),
+        {"HOME": "/home/p", **environ},
+        platform="linux",
+        python=PYTHON,
+        uid=1,
+        stop_timeout_s=30,
+    )
     assert unit.path == Path(environ.get("XDG_CONFIG_HOME", "/home/p/.config")) / "systemd/user/ccr.service"
     return os.fsdecode(unit.content).splitlines()
 
@@ -42,7 +51,13 @@ class TestUnits:
         assert 'Environment="CCR_SUPERVISOR=systemd"' in lines
         assert 'Environment="PATH=/bin:/opt/a b"' in lines
         assert "EnvironmentFile=-/home/p/.claude-code-router/service.env" in lines
-        for word in ("NoNewPrivileges=yes", "UMask=0077", "LimitCORE=0", "KillMode=mixed"):
+        for word in (
+            "TimeoutStopSec=45",
+            "NoNewPrivileges=yes",
+            "UMask=0077",
+            "LimitCORE=0",
+            "KillMode=mixed",
+        ):
             assert word in lines
         assert "WantedBy=default.target" in lines
 
@@ -63,20 +78,25 @@ class TestUnits:
 
     def test_launchd(self) -> None:
         environ = {"HOME": "/Users/p", "PATH": "/bin"}
-        unit = unit_for(Paths(Path("/h")), environ, platform="darwin", python=PYTHON, uid=501)
+        unit = unit_for(
+            Paths(Path("/h")), environ, platform="darwin", python=PYTHON, uid=501, stop_timeout_s=59.5
+        )
         assert unit.path == Path("/Users/p/Library/LaunchAgents/ccr.service.plist")
         values = plistlib.loads(unit.content)
         assert values["ProgramArguments"] == [PYTHON, "-P", "-m", "ccr.cli", "start", "--foreground"]
         assert values["EnvironmentVariables"]["CCR_SUPERVISOR"] == "launchd"
+        assert values["ExitTimeOut"] == 75, "longer than its answers may take"
         assert (values["Umask"], values["KeepAlive"]) == (0o077, {"SuccessfulExit": False})
         assert unit.install[0][:3] == ("launchctl", "bootstrap", "gui/501")
         assert restart_command("launchd", 501)[-1] == "gui/501/ccr.service"
 
     def test_elsewhere(self) -> None:
         with pytest.raises(StartError, match="systemd, launchd"):
-            unit_for(Paths(Path("/h")), {"HOME": "/"}, platform="win32", python=PYTHON, uid=1)
+            unit_for(
+                Paths(Path("/h")), {"HOME": "/"}, platform="win32", python=PYTHON, uid=1, stop_timeout_s=30
+            )
         with pytest.raises(StartError, match="HOME"):
-            unit_for(Paths(Path("/h")), {}, platform="linux", python=PYTHON, uid=1)
+            unit_for(Paths(Path("/h")), {}, **HERE)
 
 
 @pytest.fixture
@@ -137,10 +157,14 @@ class TestCommands:
         (systemctl / "fails").touch()
         code, said = self.ccr(environ, "install", "--yes")
         assert (code, "failed (exit code 1)" in said) == (1, True)
+        assert "`ccr service uninstall` removes it" in said
         assert self.ccr(environ, "status")[0] == 3
         environ["PATH"] = "/nowhere"
+        assert self.ccr(environ, "status")[0] == 3
+        assert self.ccr(environ, "uninstall", "--yes")[0] == 0
         code, said = self.ccr(environ, "install", "--yes")
         assert (code, "--print" in said) == (1, True)
+        assert not (Path(environ["HOME"]) / ".config/systemd/user/ccr.service").exists()
 
     def test_one_that_does_not_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(autostart, "TIMEOUT_S", 0.05)

@@ -123,7 +123,14 @@ def test_errors_are_a_sentence_and_an_exit_code(
 
 @pytest.mark.parametrize(
     ("error", "shown"),
-    [(OSError(13, "Permission denied", "/x"), "ccr: /x: Permission denied"), (OSError("odd"), "ccr: odd")],
+    [
+        (OSError(13, "Permission denied", "/x"), "ccr: /x: Permission denied"),
+        (
+            OSError(30, "Read-only file system", "/h/.lock"),
+            "ccr: /h/.lock: Read-only file system. CCR_HOME names another folder for ccr's files.",
+        ),
+        (OSError("odd"), "ccr: odd"),
+    ],
 )
 def test_errors_of_the_system(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, shown: str
@@ -132,6 +139,7 @@ def test_errors_of_the_system(
         raise error
 
     monkeypatch.setattr(cli, "main", fail)
+    monkeypatch.setenv("CCR_HOME", "/h")
     with pytest.raises(SystemExit) as ended:
         run([])
     assert ended.value.code == 1

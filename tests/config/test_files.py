@@ -125,8 +125,9 @@ def test_a_failed_write_leaves_the_old_file_and_no_draft(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(OSError, match="No space") as caught:
             write_private(file, b"new")
+        assert caught.value.filename == str(file)
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError):  # noqa: PT011 - a folder cannot be replaced by a file
         write_private(tmp_path / "folder", b"new")

@@ -57,8 +57,11 @@ class TestStopping:
     @pytest.mark.fault("L106", outcome="all complete; new connections are refused; exit code 0")
     def test_streams_complete(self, installation: Installation, provider: Provider) -> None:
         provider.go_on.clear()
-        address = started(installation, provider)
-        pid = installation.state()["pid"]
+        installation.configure(Providers=[provider.settings])
+        service = installation.popen("start", "--foreground")
+        assert service.stdout is not None
+        assert "is running" in service.stdout.readline()
+        address = str(installation.state()["address"])
         clients = [Client(address, key_of(installation), times=1) for _ in range(20)]
         for client in clients:
             client.start()
@@ -66,12 +69,14 @@ class TestStopping:
             assert provider.began.acquire(timeout=30)
         stopping = installation.popen("stop")
         until(lambda: is_refused(address))
-        assert is_alive(pid)
+        assert service.poll() is None
         provider.go_on.set()
         for client in clients:
             client.join(30)
         assert [(client.answers, client.failures) for client in clients] == [(1, [])] * 20
+        assert service.wait(30) == 0
         assert stopping.wait(30) == 0
+        service.communicate()
         stopping.communicate()
 
     @pytest.mark.fault("L107", outcome="streams end with `overloaded_error` and the process is gone")
@@ -110,6 +115,25 @@ class TestScarcity:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
         assert answers(installation)
         until(lambda: '"dropped_records"' in installation.paths.log_file.read_text())
+
+    @pytest.mark.fault("L114", outcome="a configuration that cannot be written stays as it was: exit code 1")
+    def test_a_configuration_that_cannot_be_written(self, installation: Installation) -> None:
+        before = installation.paths.config_file.read_bytes()
+        done = subprocess.run(
+            ["bash", "-c", f"ulimit -f 0; exec {CCR} config set API_TIMEOUT_MS 5000"],
+            env=installation.environ(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert str(installation.paths.config_file) in done.stderr
+        assert "Traceback" not in done.stderr
+        assert installation.paths.config_file.read_bytes() == before
+        assert [file.name for file in installation.paths.home.iterdir() if "config" in file.name] == [
+            "config.json"
+        ]
 
     @pytest.mark.fault("L114", outcome="a log folder that goes away is made again")
     def test_a_log_folder_that_goes_away(self, installation: Installation, provider: Provider) -> None:

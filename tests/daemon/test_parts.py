@@ -147,6 +147,22 @@ class TestLock:
         os.close(held)
         assert not lock.is_held(paths)
 
+    @pytest.mark.fault("L114", outcome="a read-only home can be asked")
+    def test_a_read_only_home_can_be_asked(self, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+        held = lock.acquire(paths)
+        assert held is not None
+        original = os.open
+
+        def read_only(path: Path, flags: int, mode: int = 0o777) -> int:
+            if flags & os.O_ACCMODE != os.O_RDONLY:
+                raise OSError(errno.EROFS, "Read-only file system", str(path))
+            return original(path, flags, mode)
+
+        monkeypatch.setattr(os, "open", read_only)
+        assert lock.is_held(paths)
+        os.close(held)
+        assert not lock.is_held(paths)
+
 
 class TestProcess:
     def test_this_process(self) -> None:

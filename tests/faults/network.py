@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ccr.config.model import Network
@@ -49,13 +50,14 @@ def resolve(monkeypatch: pytest.MonkeyPatch, table: dict[str, list[list[str]]]) 
 @contextlib.contextmanager
 def black_hole(address: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Give a port at which connections are neither accepted nor refused: its queue is full."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
+        listener = stack.enter_context(socket.socket(family))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
         listener.listen(0)
         for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
+            waiting = stack.enter_context(socket.socket(family))
             waiting.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 waiting.connect(listener.getsockname())
@@ -98,6 +100,17 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port: int = sock.getsockname()[1]
         return port
+
+
+def forget_peak() -> None:
+    """Let `peak_mb` begin anew (Linux keeps the highest resident memory of a process until told to)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_mb() -> float:
+    """Return the highest resident memory since `forget_peak`, in MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def config_at(base_url: str, *, network: Network | None = None, **changes: Any) -> Config:

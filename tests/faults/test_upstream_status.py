@@ -16,6 +16,7 @@ from ccr.errors import ConfigError, UpstreamError
 from ccr.upstream.breaker import MAX_FAILURES, OPEN_S
 from ccr.upstream.trying import Pace
 from tests.faults.network import config_at
+from tests.faults.test_client_connection import signing_in
 from tests.gateway.native_service import native_config
 from tests.gateway.test_messages import events, post, text_of
 from tests.server.raw_client import raw_client, request
@@ -199,6 +200,30 @@ async def test_no_answer(play: Play, said: str | None, stream: bool, target: str
         answered = await post(service, stream=stream, target=target)
         assert answered.status == 502
         assert (said or "") in message_of(answered)
+
+
+async def reset(exchange: Exchange) -> None:
+    exchange.reset()
+
+
+@pytest.mark.parametrize(
+    ("play", "code", "final", "said"),
+    [
+        (status(500, "{}"), 503, None, "gives no token at the moment"),
+        (reset, 502, None, "closed the connection without an answer"),
+        (status(200, "nonsense"), 502, "false", "answered with no token"),
+        (status(200, "<html>Sign in", content_type="text/html"), 502, "false", "answered with no token"),
+        (status(200, '{"access_token": 5, "expires_in": "x"}'), 502, "false", "answered with no token"),
+        (status(401, '{"error": "invalid_client"}'), 403, "false", "does not know this client id"),
+    ],
+)
+@pytest.mark.fault("S67", outcome="503 or 502, and for garbage a final 502: what is wrong, and where")
+async def test_a_token_endpoint_in_trouble(play: Play, code: int, final: str | None, said: str) -> None:
+    async with raw_upstream(play) as raw, running(signing_in(raw.url), environ={}) as service:
+        answered = await post(service)
+        assert (answered.status, answered.headers.get("x-should-retry")) == (code, final)
+        assert said in message_of(answered)
+        assert len(raw.got) == 1, "no model was asked, and no second token"
 
 
 # -- fallbacks -------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 
 from ccr.config.model import Network, Provider, Secret
 from ccr.gateway.patience import Patience
+from ccr.upstream.breaker import MAX_FAILURES
 from ccr.upstream.trying import Pace
 from tests.gateway.native_service import events as events_of
 from tests.gateway.test_fallback import CHAT, MESSAGES, config, post
@@ -119,6 +120,19 @@ async def test_the_next_route_answers(line: str, play: Any) -> None:
         (record,) = service.records
         assert (record["provider"], record["outcome"], len(record["failed"])) == ("b", "ok", 1)
         assert [each["active"] for each in service.app.gateway.status()["upstream"].values()] == [0, 0]
+
+
+@pytest.mark.parametrize("line", LINES)
+async def test_streams_that_never_begin_open_the_breaker(line: str) -> None:
+    async with (
+        raw_upstream(stream(is_cut=True)) as raw,
+        running(config(provider("a", raw.url, line, retries=2))) as service,
+    ):
+        for _ in range(MAX_FAILURES):
+            assert (await asked(service, line)).status == 502
+        answered = await asked(service, line)
+        assert (answered.status, len(raw.got)) == (503, MAX_FAILURES)
+        assert "not asked" in answered.json["error"]["message"]
 
 
 @pytest.mark.parametrize("line", LINES)

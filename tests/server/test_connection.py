@@ -13,6 +13,7 @@ from aiohttp import web
 from ccr.errors import RequestError
 from ccr.server.body import body_of
 from ccr.server.connection import Connection, Server
+from ccr.server.turns import Turns
 from tests.server.service import config_for, running
 
 
@@ -58,7 +59,7 @@ async def test_a_body_that_breaks_off_is_malformed() -> None:
 
     broken: Any = SimpleNamespace(content_length=None, content=SimpleNamespace(read_nowait=breaks))
     with pytest.raises(RequestError, match="malformed"):
-        await body_of(broken)
+        await body_of(broken, Turns())
 
 
 async def test_connections_are_as_configured() -> None:

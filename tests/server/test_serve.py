@@ -16,6 +16,7 @@ import pytest
 
 from ccr.config.model import Config, Secret, Step
 from ccr.server.app import serve
+from ccr.server.departure import FOLLOWED_S, Departure
 from tests.server.raw_client import raw_client, request
 from tests.server.service import KEY, config_for, message_body
 from tests.upstream.raw import DONE, FINISH, Exchange, raw_upstream, text_chunk
@@ -40,18 +41,20 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serving(config: Config, drain_s: float = 30) -> AsyncIterator[Serving]:
+async def serving(
+    config: Config, drain_s: float = 30, *, departure: Departure | None = None
+) -> AsyncIterator[Serving]:
     sock = socket.create_server(("127.0.0.1", 0))
     ready = asyncio.Event()
     task = asyncio.create_task(
         serve(
-            config,
+            dataclasses.replace(config, stop_timeout_s=drain_s),
             key=Secret(KEY),
             instance="i",
             sockets=[sock],
             log=logging.getLogger("ccr.test.serve"),
             on_ready=ready.set,
-            drain_s=drain_s,
+            departure=departure,
         )
     )
     async with asyncio.timeout(5):
@@ -132,6 +135,33 @@ async def test_streams_that_take_too_long_end_with_an_error(how: str) -> None:
         async with asyncio.timeout(5):
             await service.task
             await closed.wait()
+
+
+async def test_who_is_followed_lets_answers_end_however_short_the_time_to_stop() -> None:
+    go_on = asyncio.Event()
+    departure = Departure()
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        await exchange.chunk(text_chunk("hel"))
+        await go_on.wait()
+        await exchange.chunk(text_chunk("lo") + FINISH + DONE)
+        await exchange.end()
+
+    async with (
+        raw_upstream(play) as raw,
+        serving(config_for(raw.url), 0, departure=departure) as service,
+        raw_client(service.port) as client,
+    ):
+        await client.send(request(service.port, body=message_body(stream=True)))
+        await client.reader.readuntil(b'"hel"')
+        departure.begin()
+        await departure.is_deaf.wait()
+        await asyncio.sleep(0.2)
+        assert not service.task.done()
+        go_on.set()
+        assert b"message_stop" in await client.reader.readuntil(b"0\r\n\r\n")
+    assert FOLLOWED_S >= 600, "longer than the longest answers"
 
 
 async def test_requests_that_take_too_long_are_answered_with_an_error() -> None:

@@ -47,6 +47,7 @@ def test_a_silent_upstream_names_the_setting() -> None:
     assert (error.status, error.error_type) == (504, "timeout_error")
     assert "600 s" in error.message
     assert "API_TIMEOUT_MS" in error.message
+    assert "timeouts.first_byte" in silent(5, provider="p", host="h", is_own=True).message
 
 
 def test_a_broken_answer_is_a_bad_gateway() -> None:

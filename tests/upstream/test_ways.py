@@ -333,3 +333,4 @@ async def test_the_first_byte_in_its_own_time() -> None:
         assert len(raw.got) == 1
     assert (error.status, error.should_retry) == (504, None)
     assert "did not begin to answer" in error.message
+    assert "timeouts.first_byte" in error.message

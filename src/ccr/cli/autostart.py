@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ccr.config.load import load_config
+from ccr.config.model import Config
 from ccr.config.paths import Paths
 from ccr.config.private import FOLDER_MODE
 from ccr.daemon import control
 from ccr.daemon.unit import unit_for
-from ccr.errors import StartError
+from ccr.errors import CcrError, StartError
 from ccr.setup.plan import Change, content_of, diff_of, write_kept
 
 if TYPE_CHECKING:
@@ -43,6 +45,11 @@ def install(*, only_print: bool, yes: bool) -> None:
         click.echo(unit.content.decode(), nl=False)
         return
     load_config(paths, os.environ)  # a service that cannot start would be started again and again
+    manager = unit.install[0][0]
+    if shutil.which(manager) is None:
+        raise StartError(
+            f"{manager} was not found; `ccr service install --print` shows the unit for another manager."
+        )
     change = _change(unit, unit.content)
     if change.is_needed:
         click.echo(diff_of(change) + "\n")
@@ -52,7 +59,8 @@ def install(*, only_print: bool, yes: bool) -> None:
     if not yes and not click.confirm(f"Write {unit.path} and run these?", default=False):
         click.echo("Nothing was changed.")
         return
-    control.stop(paths, control.known_key(paths, os.environ))  # one that was started by hand
+    wait_s = control.end_wait_s(paths, os.environ)
+    control.stop(paths, control.known_key(paths, os.environ), wait_s=wait_s)  # one that was started by hand
     unit.path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     write_kept(unit.path, unit.content)
     _run(unit.install)
@@ -94,7 +102,19 @@ def status() -> None:
 
 def _here() -> tuple[Paths, Unit]:
     paths = Paths.from_environ(os.environ)
-    return paths, unit_for(paths, os.environ, platform=sys.platform, python=sys.executable, uid=os.getuid())
+    try:
+        stop_timeout_s = load_config(paths, os.environ).stop_timeout_s
+    except CcrError:
+        stop_timeout_s = Config.stop_timeout_s
+    unit = unit_for(
+        paths,
+        os.environ,
+        platform=sys.platform,
+        python=sys.executable,
+        uid=os.getuid(),
+        stop_timeout_s=stop_timeout_s,
+    )
+    return paths, unit
 
 
 def _change(unit: Unit, new: bytes) -> Change:
@@ -112,7 +132,10 @@ def _run(commands: tuple[tuple[str, ...], ...], *, may_fail: bool = False) -> No
     for command in commands:
         code = _exit_code(command, is_shown=True)
         if code and not may_fail:
-            raise StartError(f"`{shlex.join(command)}` failed (exit code {code}).")
+            raise StartError(
+                f"`{shlex.join(command)}` failed (exit code {code}). The unit is written and ccr does not "
+                "run: `ccr service uninstall` removes it, `ccr start` starts ccr as before."
+            )
 
 
 def _exit_code(command: tuple[str, ...], *, is_shown: bool = False) -> int:
@@ -121,10 +144,8 @@ def _exit_code(command: tuple[str, ...], *, is_shown: bool = False) -> int:
         done = subprocess.run(  # noqa: S603 - one of the fixed command lines of unit.py
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=TIMEOUT_S, check=False
         )
-    except FileNotFoundError as error:
-        raise StartError(
-            f"{command[0]} was not found; `ccr service install --print` shows the unit for another manager."
-        ) from error
+    except FileNotFoundError:
+        return 127  # as the shell says it; install has looked for it before
     except subprocess.TimeoutExpired as error:
         raise StartError(f"`{shlex.join(command)}` did not end within {TIMEOUT_S} s.") from error
     return done.returncode

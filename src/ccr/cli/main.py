@@ -137,5 +137,19 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code if isinstance(error, StartError) else 1)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        click.echo(f"ccr: {what}", err=True)
+        click.echo(f"ccr: {what}{_remedy(error)}", err=True)
         sys.exit(1)
+
+
+def _remedy(error: OSError) -> str:
+    """Return what can be done about a home that cannot be written."""
+    import os
+
+    from ccr.config.paths import Paths
+
+    try:
+        home = str(Paths.from_environ(os.environ).home)
+    except StartError:
+        return ""
+    is_in_home = str(error.filename or "").startswith(home)
+    return ". CCR_HOME names another folder for ccr's files." if is_in_home else ""

@@ -47,15 +47,15 @@ def start(*, foreground: bool, wait_s: float) -> None:
 
 
 @click.command()
-@click.option("--now", is_flag=True, help="Cut running requests instead of letting them end (at most 30 s).")
+@click.option("--now", is_flag=True, help="Cut running requests instead of letting them end.")
 def stop(*, now: bool) -> None:
-    """Stop the service: no new requests, running ones end, then the process ends."""
+    """Stop the service: no new requests, running ones end (STOP_TIMEOUT_MS), then the process ends."""
     paths = Paths.from_environ(os.environ)
     _stop(paths, now=now)
 
 
 @click.command()
-@click.option("--now", is_flag=True, help="Cut running requests instead of letting them end (at most 30 s).")
+@click.option("--now", is_flag=True, help="Cut running requests instead of letting them end.")
 def restart(*, now: bool) -> None:
     """Have a new process serve, with this program and environment as they are now; no request is lost.
 
@@ -83,7 +83,8 @@ def _checked(paths: Paths) -> Config:
 
 def _stop(paths: Paths, *, now: bool) -> None:
     key = control.known_key(paths, os.environ)
-    stopped = control.stop(paths, key, now=now, on_signal=_say_stopping)
+    wait_s = control.end_wait_s(paths, os.environ)
+    stopped = control.stop(paths, key, now=now, wait_s=wait_s, on_signal=_say_stopping)
     click.echo("ccr is not running" if stopped is None else f"ccr has stopped (process {stopped.pid})")
 
 

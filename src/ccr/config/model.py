@@ -192,6 +192,7 @@ class Config:
 
     api_key: ``APIKEY``; None when empty, then the generated key of ``keys.py`` is the client's key.
     api_timeout_s: ``API_TIMEOUT_MS`` in seconds: how long an upstream may take to the first byte.
+    stop_timeout_s: ``STOP_TIMEOUT_MS`` in seconds: how long running answers may take to end when it stops.
     port: 0 = any free port (the real one is in the state file).
     proxy_url: may hold credentials, hence a secret. no_proxy: hosts it is not for, as NO_PROXY has them.
     ca_files: certificates to trust beside the system's.
@@ -211,6 +212,7 @@ class Config:
     api_key: Secret | None = None
     auth: Auth = "key"
     api_timeout_s: float = 600.0
+    stop_timeout_s: float = 30.0
     proxy_url: Secret | None = None
     no_proxy: tuple[str, ...] = ()
     ca_files: tuple[str, ...] = ()

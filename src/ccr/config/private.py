@@ -77,10 +77,10 @@ def draft_beside(path: Path, data: bytes) -> Path:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):  # the first failure is the one to tell
             draft.unlink()
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     return draft
 
 

@@ -29,6 +29,7 @@ def values_from_config(config: Config) -> dict[str, Any]:
         "APIKEY": _masked(config.api_key),
         "AUTH": config.auth,
         "API_TIMEOUT_MS": round(config.api_timeout_s * 1000),
+        "STOP_TIMEOUT_MS": round(config.stop_timeout_s * 1000),
         "PROXY_URL": _masked(config.proxy_url),
         "NO_PROXY": ",".join(config.no_proxy),
         "transformers": [

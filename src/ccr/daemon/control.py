@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ccr.config.keys import local_key, stored_key
 from ccr.config.load import load_config
+from ccr.config.model import Config
 from ccr.daemon.identity import Found, find_service
 from ccr.daemon.process import is_alive
 from ccr.daemon.report import CANNOT_FOLLOW
@@ -26,13 +27,13 @@ from ccr.errors import ConfigError, StartError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from ccr.config.model import Config, Secret
+    from ccr.config.model import Secret
     from ccr.config.paths import Paths
     from ccr.daemon.state import State
 
 START_WAIT_S = 15.0
-DRAIN_WAIT_S = 40.0
-"""Longer than the 30 s the service gives its streams to end."""
+MARGIN_S = 10.0
+"""How much longer than the running answers the process may take to end."""
 SECOND_SIGNAL_S = 0.2
 KILL_S = 3.0
 POLL_S = 0.02
@@ -140,7 +141,8 @@ def restart(
                 if state is None:
                     raise StartError("The new process has gone again; `ccr start` starts another one.")
                 return Restarted(state, previous, is_followed=True)
-    stop(paths, known_key(paths, environ) or key, now=now, on_signal=on_signal)
+    wait_for_end_s = end_wait_s(paths, environ)
+    stop(paths, known_key(paths, environ) or key, now=now, wait_s=wait_for_end_s, on_signal=on_signal)
     return Restarted(start(paths, environ, config, wait_s=wait_s).state, previous)
 
 
@@ -203,12 +205,20 @@ def known_key(paths: Paths, environ: Mapping[str, str]) -> Secret | None:
     return None
 
 
+def end_wait_s(paths: Paths, environ: Mapping[str, str]) -> float:
+    """Return how long to wait for the end of the service, for commands that work with any configuration."""
+    try:
+        return load_config(paths, environ).stop_timeout_s + MARGIN_S
+    except (ConfigError, StartError):
+        return Config.stop_timeout_s + MARGIN_S
+
+
 def stop(
     paths: Paths,
     key: Secret | None,
     *,
     now: bool = False,
-    wait_s: float = DRAIN_WAIT_S,
+    wait_s: float = Config.stop_timeout_s + MARGIN_S,
     on_signal: Callable[[State], None] | None = None,
 ) -> State | None:
     """End the service and wait until it is gone; return what was ended, None when none ran.

@@ -58,7 +58,8 @@ def is_held(paths: Paths) -> bool:
 
 
 def _open(paths: Paths, *, create: bool = True) -> int:
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+    mode = os.O_RDWR | os.O_CREAT if create else os.O_RDONLY  # a home that is read-only can be asked, too
+    flags = mode | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(paths.lock_file, flags, FILE_MODE)
 
 

@@ -6,6 +6,7 @@ names go into ``service.env`` beside it (systemd). Pure: texts and command lines
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,8 @@ VARIABLE: Final = "CCR_SUPERVISOR"
 """Tells the process who started it: only that one can restart it."""
 UNIT: Final = "ccr.service"
 LABEL: Final = "ccr.service"
-STOP_S: Final = 45
-"""Longer than the 30 s the service gives its streams to end."""
+MARGIN_S: Final = 15
+"""How much longer than the running answers the process may take to end."""
 
 # Only what a user manager can do without namespaces of its own; the rest would keep the unit from starting.
 HARDENING: Final = (
@@ -52,15 +53,18 @@ class Unit:
     is_running: tuple[str, ...]
 
 
-def unit_for(paths: Paths, environ: Mapping[str, str], *, platform: str, python: str, uid: int) -> Unit:
+def unit_for(
+    paths: Paths, environ: Mapping[str, str], *, platform: str, python: str, uid: int, stop_timeout_s: float
+) -> Unit:
     """Return the unit of this installation. Raises StartError on a system that has neither supervisor."""
+    stop_s = math.ceil(stop_timeout_s) + MARGIN_S
     if not environ.get("HOME"):
         raise StartError("HOME is not set, so there is no place for the unit; set HOME.")
     command = (python, "-P", "-m", "ccr.cli", "start", "--foreground")
     if platform == "darwin":
-        return _launchd(paths, environ, command, uid)
+        return _launchd(paths, environ, command, uid, stop_s)
     if platform.startswith("linux"):
-        return _systemd(paths, environ, command)
+        return _systemd(paths, environ, command, stop_s)
     raise StartError("There is no service manager here that ccr knows (systemd, launchd).")
 
 
@@ -71,7 +75,7 @@ def restart_command(supervisor: str, uid: int) -> tuple[str, ...]:
     return ("systemctl", "--user", "restart", UNIT)
 
 
-def _systemd(paths: Paths, environ: Mapping[str, str], command: tuple[str, ...]) -> Unit:
+def _systemd(paths: Paths, environ: Mapping[str, str], command: tuple[str, ...], stop_s: int) -> Unit:
     folder = Path(environ.get("XDG_CONFIG_HOME") or Path(environ["HOME"]) / ".config")
     variables = {"CCR_HOME": str(paths.home), VARIABLE: "systemd", "PATH": environ.get("PATH", "")}
     lines = [
@@ -88,7 +92,7 @@ def _systemd(paths: Paths, environ: Mapping[str, str], command: tuple[str, ...])
         f"EnvironmentFile=-{_specifier_free(str(paths.home / 'service.env'))}",
         "Restart=on-failure",
         "RestartSec=2",
-        f"TimeoutStopSec={STOP_S}",
+        f"TimeoutStopSec={stop_s}",
         "KillMode=mixed",
         *HARDENING,
         "",
@@ -108,7 +112,9 @@ def _systemd(paths: Paths, environ: Mapping[str, str], command: tuple[str, ...])
     )
 
 
-def _launchd(paths: Paths, environ: Mapping[str, str], command: tuple[str, ...], uid: int) -> Unit:
+def _launchd(
+    paths: Paths, environ: Mapping[str, str], command: tuple[str, ...], uid: int, stop_s: int
+) -> Unit:
     import plistlib  # late: every command imports this module, hardly any writes a launch agent
 
     path = Path(environ["HOME"]) / "Library" / "LaunchAgents" / f"{LABEL}.plist"
@@ -122,7 +128,7 @@ def _launchd(paths: Paths, environ: Mapping[str, str], command: tuple[str, ...],
         },
         "RunAtLoad": True,
         "KeepAlive": {"SuccessfulExit": False},
-        "ExitTimeOut": STOP_S,
+        "ExitTimeOut": stop_s,
         "ProcessType": "Interactive",
         "Umask": 0o077,
         "HardResourceLimits": {"Core": 0},

@@ -129,6 +129,7 @@ class ChatLine:
         return MessageReply(
             answer,
             stream,
+            provider=route.provider.name,
             patience=self._patience_with(route),
             clock=self._clock,
             on_end=on_end,

@@ -36,6 +36,7 @@ class MessageReply:
         answer: Incoming,
         stream: Stream,
         *,
+        provider: str,
         patience: Patience,
         clock: Callable[[], float],
         on_end: Callable[[MessageReply], None],
@@ -48,6 +49,7 @@ class MessageReply:
         """A fault of ours that ended it."""
         self.received_bytes = 0
         self.sent_bytes = 0
+        self._provider = provider
         self._patience = patience
         self._clock = clock
         self._on_end = on_end
@@ -162,7 +164,7 @@ class MessageReply:
             return self._passed(self.stream.keep_alive())
         return await self._broken(
             UpstreamError(
-                504, f"the upstream sent nothing for {self._silence.limit_s:.0f} s; the answer is cut"
+                504, f"{self._provider} sent nothing for {self._silence.limit_s:.0f} s; the answer is cut"
             )
         )
 

@@ -192,6 +192,7 @@ class Native:
         return MessageReply(
             answer,
             self._tap(record),
+            provider=route.provider.name,
             patience=self._patience_with(route),
             clock=self._clock,
             on_end=self._ends.of(record, route, self._learning.sample_of(body, route)),

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from ccr.plugins.loading import no_plugins
 from ccr.server.connection import Server
-from ccr.server.departure import DRAIN_S, IDLE_S, Departure, drain
+from ccr.server.departure import FOLLOWED_S, IDLE_S, Departure, drain
 from ccr.server.front import Front
 from ccr.server.guard import Guard, Hosts
 from ccr.server.live import Live
@@ -134,7 +134,7 @@ async def serve(
     log: logging.Logger,
     on_ready: Callable[[], None],
     environ: Mapping[str, str] | None = None,
-    drain_s: float = DRAIN_S,
+    followed_s: float = FOLLOWED_S,
     source: Source | None = None,
     departure: Departure | None = None,
     folders: Folders | None = None,
@@ -142,10 +142,11 @@ async def serve(
     """Serve on bound sockets until SIGTERM or SIGINT, or until another process follows.
 
     on_ready: called once requests are answered. environ: where identities are looked for, by default the
-    process's. drain_s: how long running streams may take to end; a second signal ends them at once.
-    source: what is watched for another configuration, also read on SIGHUP. departure: how another process
-    follows this one. folders: where the Routers of projects are. Raises ConfigError when there is no identity
-    for a provider without key, and for what cannot be loaded.
+    process's. followed_s: how long running answers may take to end when another process follows (when
+    stopped: ``stop_timeout_s`` of the configuration); a second signal ends them at once. source: what is
+    watched for another configuration, also read on SIGHUP. departure: how another process follows this one.
+    folders: where the Routers of projects are. Raises ConfigError when there is no identity for a provider
+    without key, and for what cannot be loaded.
     """
     ports = {sock.getsockname()[1] for sock in sockets}
     sign_ins = SignIns(os.environ if environ is None else environ, log)
@@ -168,7 +169,7 @@ async def serve(
     try:
         await runner.setup()
         async with app.watchdog.watching():
-            await _run(app, runner, sockets, on_ready, drain_s, source, departure or Departure(), log)
+            await _run(app, runner, sockets, on_ready, followed_s, source, departure or Departure(), log)
     finally:
         await runner.cleanup()
         await app.close()
@@ -179,7 +180,7 @@ async def _run(
     runner: web.ServerRunner,
     sockets: list[socket.socket],
     on_ready: Callable[[], None],
-    drain_s: float,
+    followed_s: float,
     source: Source | None,
     departure: Departure,
     log: logging.Logger,
@@ -200,7 +201,9 @@ async def _run(
             await site.stop()
         departure.is_deaf.set()
         stop.clear()
-        await drain(app.server, app.front, stop, drain_s, idle_s=IDLE_S if is_followed else 0)
+        stopped_s = app.live.current.config.stop_timeout_s
+        drain_s, idle_s = (max(followed_s, stopped_s), IDLE_S) if is_followed else (stopped_s, 0)
+        await drain(app.server, app.front, stop, drain_s, idle_s=idle_s)
 
 
 async def _first(*events: asyncio.Event) -> None:

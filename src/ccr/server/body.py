@@ -17,9 +17,11 @@ PROGRESS_S: Final = 10.0
 if TYPE_CHECKING:
     from aiohttp import StreamReader
 
+    from ccr.server.turns import Turns
 
-async def body_of(request: web.BaseRequest, *, max_bytes: int = MAX_BODY_BYTES) -> bytes:
-    """Return the body of a request.
+
+async def body_of(request: web.BaseRequest, turns: Turns, *, max_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """Return the body of a request, when it is its turn.
 
     Raises RequestError: 413 before anything is read when the announced size is too large, or once it is;
     408 when it does not arrive; 400 when its chunks are malformed.
@@ -32,7 +34,11 @@ async def body_of(request: web.BaseRequest, *, max_bytes: int = MAX_BODY_BYTES) 
         if not content.at_eof() and len(data) <= max_bytes:
             if "Expect" in request.headers:
                 await _continue(request)
-            data = await _rest(content, data, max_bytes)
+            pieces = await _pieces(content, data, max_bytes)
+            await turns.take(sum(map(len, pieces)))
+            data = b"".join(pieces)
+        else:
+            await turns.take(len(data))
     except TimeoutError as error:
         raise RequestError("the body of the request did not arrive in time", status=408) from error
     except web.RequestPayloadError as error:
@@ -48,7 +54,7 @@ async def _continue(request: web.BaseRequest) -> None:
     request.writer.output_size = 0  # the answer itself has not begun
 
 
-async def _rest(content: StreamReader, start: bytes, max_bytes: int) -> bytes:
+async def _pieces(content: StreamReader, start: bytes, max_bytes: int) -> list[bytes]:
     pieces = [start]
     size = len(start)
     now = asyncio.get_running_loop().time
@@ -63,7 +69,7 @@ async def _rest(content: StreamReader, start: bytes, max_bytes: int) -> bytes:
             if size - begun_size >= PROGRESS_BYTES and now() - begun_at > PROGRESS_S / 2:
                 begun_at, begun_size = now(), size
                 deadline.reschedule(begun_at + PROGRESS_S)
-    return b"".join(pieces)
+    return pieces
 
 
 def _too_large(max_bytes: int) -> RequestError:

@@ -2,7 +2,8 @@
 
 stopped    nothing is accepted any more, idle connections are closed at once, running answers may end
 followed   idle connections stay for a while and each answer on them says that it is the last: a client that
-           is just about to send on such a connection would lose that request
+           is just about to send on such a connection would lose that request. Nobody waits for the end
+           of this process, so that running answers may take longer than when it is stopped
 
 Either way what takes too long is cut with an error its client understands; so does the next signal.
 """
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from ccr.server.connection import Server
     from ccr.server.front import Front
 
-DRAIN_S: Final = 30.0
-"""How long streams may take to end once the service is asked to stop."""
+FOLLOWED_S: Final = 900.0
+"""How long answers may take to end once another process serves."""
 IDLE_S: Final = 5.0
 """How long a followed service listens to connections on which nothing happens."""
 POLL_S: Final = 0.05

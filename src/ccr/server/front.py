@@ -21,6 +21,7 @@ from ccr.server.health import health_body
 from ccr.server.routes import END_POINT, ROUTES
 from ccr.server.targets import dialect_of, model_of, query_of
 from ccr.server.throttle import Throttle
+from ccr.server.turns import Turns
 from ccr.upstream.auth.on_behalf_of import HEADER as ON_BEHALF_OF_HEADER
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Front:
         self._about = about
         self._throttle = Throttle(log, time.monotonic)
         self._running: set[asyncio.Task[object]] = set()
+        self._turns = Turns()
         self._is_cut = False
         self._is_leaving = False
         self.last_change_at = 0.0
@@ -152,19 +154,19 @@ class Front:
         gateway = generation.gateway
         match served.action:
             case "messages":
-                body = await body_of(request)
+                body = await body_of(request, self._turns)
                 early.watch(body, "anthropic")
                 asked = gateway.explaining if _is_explanation_asked(request) else gateway
                 return await asked.messages(body, _client(request, generation, request_id))
             case "count_tokens":
-                return gateway.count_tokens(await body_of(request))
+                return gateway.count_tokens(await body_of(request, self._turns))
             case "chat_completions":
-                body = await body_of(request)
+                body = await body_of(request, self._turns)
                 early.watch(body, "openai")
                 asked = gateway.explaining if _is_explanation_asked(request) else gateway
                 return await asked.chat_completions(body, _client(request, generation, request_id))
             case "end_point":
-                body = await body_of(request)
+                body = await body_of(request, self._turns)
                 early.watch(body, "openai")  # a comment, which is a sign of life in every form
                 asked = gateway.explaining if _is_explanation_asked(request) else gateway
                 return await asked.end_point(path, body, _client(request, generation, request_id))

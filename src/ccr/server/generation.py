@@ -135,6 +135,7 @@ def _settings_of(config: Config) -> Config:
         log=True,
         log_level="info",
         claude_path=None,
+        stop_timeout_s=Config.stop_timeout_s,
         router=Router(),
         status_line=None,
         warnings=(),

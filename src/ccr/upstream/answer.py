@@ -45,6 +45,8 @@ class Answer:
         self._is_refused = False
         self.waited_s = 0.0
         """How long its first event was waited for in vain; 0.0 when it has come."""
+        self.is_empty = False
+        """It ended or broke off before its first event."""
         self._on_close: Callable[[], None] | None = None
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         self._inflater = Inflater(encoding, provider=provider) if encoding not in {"identity", ""} else None
@@ -137,10 +139,12 @@ class Answer:
                 kept.append(data)
                 if is_enough(data):
                     break
+            else:
+                self.is_empty = True
         except TimeoutError:
             self.waited_s = timeout_s
         except UpstreamError:
-            pass
+            self.is_empty = True
         self._kept = b"".join(kept)
 
     def refuse(self, status: int, body: bytes) -> None:

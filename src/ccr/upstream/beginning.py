@@ -2,7 +2,8 @@
 
 A provider that is full or down may notice that only after the head of its answer is out. Nothing has reached
 the client then, so such an answer is a refusal like any other: it is sent again, by another key, repaired, or
-goes to the next route. Whoever reads it finds the error's status and its JSON as the body.
+goes to the next route. Whoever reads it finds the error's status and its JSON as the body. One that ends
+before its first event may have been worked on: it counts as a failure of the upstream, and is not sent again.
 """
 
 from __future__ import annotations

@@ -197,13 +197,15 @@ class Upstream:
             if way.proxy is None
             else session.post(url, data=_Body(body), headers=headers, proxy=way.proxy, allow_redirects=False)
         )
-        first_byte_s = provider.network.timeouts.first_byte_s or self._first_byte_s
+        own_s = provider.network.timeouts.first_byte_s
+        first_byte_s = own_s or self._first_byte_s
         try:
             response = await self._deadlines.within(first_byte_s, sending)
         except aiohttp.ConnectionTimeoutError:
             raise
         except TimeoutError as error:
-            raise silent(first_byte_s, provider=provider.name, host=host_of(url)) from error
+            host = host_of(url)
+            raise silent(first_byte_s, provider=provider.name, host=host, is_own=bool(own_s)) from error
         try:
             return Answer(response, self._deadlines, provider=provider.name, host=host_of(url))
         except BaseException:

@@ -58,12 +58,15 @@ def unreachable(error: NetworkError, *, provider: str, host: str) -> UnansweredE
     return UnansweredError(502, message, fault="unanswered")
 
 
-def silent(seconds: float, *, provider: str, host: str) -> UnansweredError:
-    """Return the error for an upstream that accepted the request and did not begin to answer in time."""
+def silent(seconds: float, *, provider: str, host: str, is_own: bool = False) -> UnansweredError:
+    """Return the error for an upstream that accepted the request and did not begin to answer in time.
+
+    is_own: the time is the provider's own, not that of all.
+    """
+    where = "timeouts.first_byte of this provider" if is_own else "API_TIMEOUT_MS in config.json"
     return UnansweredError(
         504,
-        f"{provider}: {host} did not begin to answer within {seconds:.0f} s "
-        "(API_TIMEOUT_MS in config.json sets this time)",
+        f"{provider}: {host} did not begin to answer within {seconds:.0f} s ({where} sets this time)",
         fault="unanswered",
     )
 

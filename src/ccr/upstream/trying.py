@@ -92,7 +92,7 @@ async def _sent_once(
     except UnansweredError as error:
         return error, Failure(fault=error.fault)
     if answer.status < 400:
-        return answer, None
+        return answer, Failure(fault="unanswered") if answer.is_empty else None
     try:
         return answer, await _failure(answer, pace)
     except BaseException:
