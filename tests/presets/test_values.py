@@ -254,13 +254,19 @@ def test_exports_hold_no_secret() -> None:
                 "max_tokens": 5,
                 "headers": {"x-token": "one"},
             },
-            {"name": "c-d", "api_base_url": "https://d.example/x", "api_key": "two"},
+            {
+                "name": "c-d",
+                "api_base_url": "https://d.example/x",
+                "api_key": "two",
+                "api_keys": ["four", "five"],
+                "headers": {"X-Tokens": "six"},
+            },
         ],
         "transformers": [{"path": "t.js", "options": {"authorization": "three", "note": "dapi" + "0" * 32}}],
     }
     manifest, secrets, left_out = exported(document, {"name": "n", "author": "", "keywords": ["k"]})
     text = repr(manifest)
-    for secret in ("my-key", "other", "pass@", "one", "two", "three", "dapi0", "u:p", "'mine'"):
+    for secret in ("my-key", "other", "pass@", "one", "two", "three", "four", "five", "six", "dapi0", "u:p", "'mine'"):
         assert secret not in text.replace("'required'", "")
     assert manifest["name"] == "n"
     assert manifest["keywords"] == ["k"]
@@ -272,6 +278,8 @@ def test_exports_hold_no_secret() -> None:
     # what was exported is what is read, and the person's own provider completes it
     found = preset_from(manifest, "n")
     assert service_document(document, filled(found, {}, FOLDER))["Providers"][0]["api_key"] == "my-key"
+    completed = service_document(document, filled(found, {}, FOLDER))["Providers"][3]
+    assert (completed["api_key"], completed["api_keys"]) == ("two", ["four", "five"])
     answered = filled(found, {"a_api_key": "theirs"}, FOLDER)
     assert answered["Providers"][0]["api_key"] == "theirs"
 

@@ -19,7 +19,7 @@ EXPORTED: Final = (
 )
 """Everything else is of this machine: addresses, ports, keys, proxies, logs, programs."""
 SECRET_KEY: Final = re.compile(
-    r"(?:key|token|secret|passw(?:or)?d|passwd|auth|authorization|cookie|credentials?)$", re.IGNORECASE
+    r"(?:key|token|secret|passw(?:or)?d|passwd|auth|authorization|cookie|credential)s?$", re.IGNORECASE
 )
 NO_SECRET: Final = ("max_tokens", "tokens")
 IN_A_URL: Final = re.compile(r"://[^/@\s]+@")

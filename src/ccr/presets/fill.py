@@ -115,7 +115,8 @@ def _filled(value: Any, ids: frozenset[str], values: Mapping[str, Any]) -> Any:
         parts = {key: _filled(entry, ids, values) for key, entry in value.items()}
         return {key: part for key, part in parts.items() if part is not MISSING}
     if isinstance(value, list):
-        return [part for entry in value if (part := _filled(entry, ids, values)) is not MISSING]
+        kept = [part for entry in value if (part := _filled(entry, ids, values)) is not MISSING]
+        return kept if kept or not value else MISSING  # an empty list would hide the person's own
     return value
 
 

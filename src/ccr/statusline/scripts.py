@@ -3,8 +3,8 @@
 All files of one language run in one child process, under one deadline; what answered in time counts, what did
 not is "". A file that others can write is not run, nor is any of the folder the person stands in.
 
-JavaScript: ``module.exports = (variables, options) => text`` (a promise too, or a plain text), as with the npm
-router. Python: ``def status_line(variables, options): return text``.
+JavaScript: ``module.exports = (variables, options) => text`` (a promise too, or a plain text), as with the
+npm router. Python: ``def status_line(variables, options): return text``.
 """
 
 from __future__ import annotations
