@@ -266,7 +266,20 @@ def test_exports_hold_no_secret() -> None:
     }
     manifest, secrets, left_out = exported(document, {"name": "n", "author": "", "keywords": ["k"]})
     text = repr(manifest)
-    for secret in ("my-key", "other", "pass@", "one", "two", "three", "four", "five", "six", "dapi0", "u:p", "'mine'"):
+    for secret in (
+        "my-key",
+        "other",
+        "pass@",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "dapi0",
+        "u:p",
+        "'mine'",
+    ):
         assert secret not in text.replace("'required'", "")
     assert manifest["name"] == "n"
     assert manifest["keywords"] == ["k"]
