@@ -271,7 +271,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def every_command(place: Place) -> None:
     file, old = str(place.folder / "body.json"), place.folder / "old.json"
-    old.write_text(json.dumps(place.values()))
+    old.write_text(json.dumps(place.values(APIKEY=SECRETS["user token"], LOG_LEVEL="info")))
     for words in (
         ["status"],
         ["status", "--json"],
@@ -285,7 +285,7 @@ def every_command(place: Place) -> None:
         ["config", "get", "Providers"],
         ["config", "get", "APIKEY"],
         ["doctor"],
-        ["doctor", "--json"],
+        ["doctor", "--json", "--no-calls"],
         ["logs", "-n", "0"],
         ["logs", "-n", "1000", "--json"],
         ["models"],
@@ -374,7 +374,13 @@ def every_mistake(place: Place) -> None:
         f"{{ // {SECRETS['api key']}\n 'a': ${SECRETS['second api key']} }}",
     ):
         place.write(text)
-        for words in (["config", "check"], ["config", "show"], ["doctor"], ["restart"], ["status"]):
+        for words in (
+            ["config", "check"],
+            ["config", "show"],
+            ["doctor", "--no-calls"],
+            ["restart"],
+            ["status"],
+        ):
             place.run(*words)
     place.write(good)
 
