@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -114,9 +115,10 @@ def test_warnings_are_shown_when_it_starts_the_service(installation: Installatio
 
 
 class Stranger:
-    """Something on the port that answers everything, and remembers what it was told."""
+    """Something on the port that answers everything, or nothing, and remembers what it was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_silent: bool = False) -> None:
+        self.is_silent = is_silent
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
         self.received = b""
@@ -131,6 +133,9 @@ class Stranger:
                 return
             with connection:
                 self.received += connection.recv(65536)
+                if self.is_silent:
+                    time.sleep(2.5)  # longer than anybody waits for the proof
+                    continue
                 connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body)
 
     def __enter__(self) -> Stranger:
@@ -140,12 +145,15 @@ class Stranger:
         self.server.close()
 
 
-@pytest.mark.parametrize("command", [["code", "-p", "x"], ["env"]])
-@pytest.mark.fault("A23", outcome="`ccr code` ends with an error before it sends a key")
+@pytest.mark.parametrize("command", [["code", "-p", "x"], ["env"], ["key"]])
+@pytest.mark.parametrize("is_silent", [False, True])
+@pytest.mark.fault(
+    "A23", outcome="`ccr code`, `ccr env` and `ccr key` end with an error and give no key away"
+)
 def test_a_stranger_on_the_port_gets_no_key(
-    installation: Installation, claude: str, command: list[str]
+    installation: Installation, claude: str, command: list[str], *, is_silent: bool
 ) -> None:
-    with Stranger() as stranger:
+    with Stranger(is_silent=is_silent) as stranger:
         installation.configure(PORT=stranger.port)
         forged = {
             "pid": 99999,

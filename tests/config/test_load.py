@@ -538,6 +538,9 @@ class TestFile:
         paths.config_file.chmod(0o644)
         (warning,) = load_config(paths, {}).warnings
         assert "can be read by other users (mode 644)" in warning
+        paths.config_file.chmod(0o620)
+        (warning,) = load_config(paths, {}).warnings
+        assert "can be read and changed by other users (mode 620)" in warning
 
     def test_none_says_how_to_make_one(self, tmp_path: Path) -> None:
         with pytest.raises(StartError) as caught:

@@ -189,8 +189,31 @@ class TestScarcity:
         )
         assert done.returncode == 0, done.stderr
         installation.run("restart")
-        home = installation.paths.home
-        modes = {path: path.lstat().st_mode & 0o777 for path in [home, *home.rglob("*")]}
+        home, person = installation.paths.home, installation.paths.home.parent / "person"
+        person.mkdir(mode=0o700)
+        installation.configure(PORT=28935)
+        for words in (
+            "config set LOG_LEVEL debug",
+            "preset export mine",
+            "preset install mine --yes",
+            "connect --yes",
+            "model add-provider two --url http://127.0.0.1:1/v1/chat/completions --key k --models m --yes",
+            "env",
+            "doctor --no-calls",
+        ):
+            subprocess.run(
+                ["bash", "-c", f"umask 000; exec {CCR} {words}"],
+                env=installation.environ(HOME=str(person)),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=60,
+                check=words.startswith("config"),
+            )
+        assert {".claude", "backups", "presets"} <= {
+            path.name for path in [*home.rglob("*"), *person.rglob("*")]
+        }
+        places = [home, *home.rglob("*"), *person.rglob("*")]
+        modes = {path: path.lstat().st_mode & 0o777 for path in places}
         wanted = {path: 0o700 if path.is_dir() else 0o600 for path in modes}
         assert modes == wanted
 

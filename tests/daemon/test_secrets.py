@@ -130,29 +130,73 @@ def test_l123_the_client_gets_the_local_key_only(installation: Installation, tmp
     assert SECRET not in done.stdout
 
 
+HOSTILE = {
+    "config.json": json.dumps({"Providers": [], "HOST": "0.0.0.0", "APIKEY": "theirs" * 9}),  # noqa: S104 - never bound
+    ".claude-code-router/config.json": json.dumps({"Providers": [], "PORT": 1, "APIKEY": "theirs" * 9}),
+    ".claude-code-router/.key": "theirs" * 9,
+    ".env": "CCR_HOME=/nowhere\nSERVICE_PORT=1\nANTHROPIC_AUTH_TOKEN=theirs\n",
+    ".netrc": "machine 127.0.0.1 login theirs password theirs\n",
+    ".databrickscfg": "[DEFAULT]\nhost = https://theirs.test\ntoken = theirs\n",
+    "databricks.yml": "workspace:\n  host: https://theirs.test\n",
+    ".npmrc": "prefix=/nowhere\n",
+    "package.json": '{"type": "module", "main": "theirs.js"}',
+    **{
+        f"{name}.py": "raise SystemExit('code of the repository was run')\n"
+        for name in ("sitecustomize", "usercustomize", "json", "ccr", "aiohttp", "click", "ssl", "runpy")
+    },
+}
+"""What a cloned repository may hold."""
+
+
 def test_a_hostile_folder_is_not_read(installation: Installation, tmp_path: Path) -> None:
-    """What a cloned repository may hold, with the person standing in it."""
+    """Every command does the same with the person standing in it."""
     folder = tmp_path / "repository"
-    home = folder / ".claude-code-router"
-    home.mkdir(parents=True)
-    for name in ("config.json", ".claude-code-router/config.json"):
-        (folder / name).write_text(json.dumps({"Providers": [], "HOST": "0.0.0.0", "APIKEY": "theirs" * 9}))  # noqa: S104 - never bound
-    (folder / ".env").write_text("CCR_HOME=/nowhere\nSERVICE_PORT=1\n")
-    for name in ("sitecustomize", "json", "ccr", "aiohttp", "click"):
-        (folder / f"{name}.py").write_text("raise SystemExit('code of the repository was run')\n")
-    environ = installation.environ()
-    for words in (["start"], ["restart"], ["status", "--json"], ["stop"]):
+    for name, text in HOSTILE.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    (tmp_path / "body.json").write_bytes(BODY)
+    claude = tmp_path / "claude"
+    claude.write_text("#!/bin/sh\nenv\npwd\n")
+    claude.chmod(0o755)
+    environ = installation.environ(CLAUDE_PATH=str(claude), HOME=str(tmp_path))
+    said = {}
+    for words in (
+        ["start"],
+        ["restart"],
+        ["status", "--json"],
+        ["code"],
+        ["env"],
+        ["config", "path"],
+        ["config", "check"],
+        ["config", "show"],
+        ["route", "explain", str(tmp_path / "body.json")],
+        ["model", "--list"],
+        ["preset", "list"],
+        ["statusline"],
+        ["logs"],
+        ["doctor"],
+        ["stop"],
+    ):
         done = subprocess.run(
             [str(CCR), *words],
             env=environ,
             cwd=folder,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        assert "repository was run" not in done.stdout + done.stderr
+        said[words[0]] = done.stdout
+        assert done.returncode == 0 or words[0] in ("doctor", "statusline"), f"{words}: {done.stderr}"
+        for hostile in ("repository was run", "theirs"):
+            assert hostile not in done.stdout + done.stderr, words
+    assert f"ANTHROPIC_AUTH_TOKEN={key_of(installation)}" in said["code"]
+    assert said["code"].splitlines()[-1] == str(folder)
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == set(
+        HOSTILE
+    )
 
 
 @pytest.mark.fault("A22", outcome="EACCES for every file; the socket cannot be reached; without the key 403")

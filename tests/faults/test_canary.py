@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import html
 import http.client
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +17,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 import pytest
 
@@ -37,7 +39,13 @@ SECRETS = {
     "proxy password": "canary+proxy/password-T3vC8xYu1gSw",
     "user token": "canary+user/token-Y6zA0lOp5hKr",
     "key of the environment": "canary+environment/key-U4wQ9eMi2jDv",
+    "quoted key": 'canary"quoted\\\\key<-J8fS5kPz1bRt',
 }
+NO_COMMAND = re.compile(
+    rb"No such (?:command|option)|There is no command|Missing argument|unexpected extra argument"
+)
+"""What is said to a command that does not exist: nothing would be proven by it."""
+FIRST_CHARS = 12
 MODELS = [f"m{number}" for number in range(90)]
 """Enough for a model of its own for every request: a breaker that opens would spare it all that follows."""
 CLIENT_ID = "11111111-aaaa-bbbb-cccc-000000000001"
@@ -117,6 +125,7 @@ class Place:
                 provider("proxied", "https://far.test/chat/completions", **key, proxy=proxy),
                 provider("users", host=self.base, auth_type="on-behalf-of-user"),
                 provider("environment", api_key="$CANARY_KEY"),
+                provider("quoted", api_key=SECRETS["quoted key"]),
                 provider("throwing", **key, transformer={"use": ["talking"]}),
                 provider("logging", **key, transformer={"use": [["talking", {"how": "log"}]]}),
                 provider("failing", **key, transformer={"use": ["failing"]}),
@@ -153,17 +162,19 @@ class Place:
         )
 
     def run(
-        self, *words: str, is_local_key_told: bool = False, **extra: str
+        self, *words: str, is_local_key_told: bool = False, given: bytes = b"", **extra: str
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a command; what it prints is said."""
+        """Run a command; what it prints is said. given: its stdin."""
         done = subprocess.run(
             [str(CCR), *words],
             env=self.environ(**extra),
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             timeout=60,
             check=False,
         )
+        is_odd = NO_COMMAND.search(done.stderr) is not None
+        assert is_odd is (words == ("nonsense",)), f"ccr {' '.join(words)}: {done.stderr!r}"
         told = done.stdout + done.stderr
         if is_local_key_told:
             told = told.replace(LOCAL_KEY.encode(), b"").replace(quote(LOCAL_KEY).encode(), b"")
@@ -189,15 +200,24 @@ class Place:
                 yield from map(int, children.read_text().split())
 
     def look_at_processes(self) -> None:
-        for pid in self.processes():
-            with contextlib.suppress(OSError):
-                self.said.append((f"cmdline of {pid}", Path(f"/proc/{pid}/cmdline").read_bytes()))
+        """Take in arguments and environments of the service and of Node: nobody put secrets there."""
+        pids = list(self.processes())
+        assert len(pids) > 1, "Node runs, for the plugins"
+        from_outside = b"CANARY_KEY=%b" % SECRETS["key of the environment"].encode()
+        for pid in pids:
+            self.said.append((f"cmdline of {pid}", Path(f"/proc/{pid}/cmdline").read_bytes()))
+            environ = Path(f"/proc/{pid}/environ").read_bytes().replace(from_outside, b"")
+            self.said.append((f"environ of {pid}", environ))
 
     def look_at_files(self) -> None:
-        """Take in everything written, but the files in which secrets belong."""
-        kept = {self.installation.paths.config_file, self.installation.paths.key_file}
+        """Take in everything written, but the files in which secrets belong; those are nobody else's."""
+        home, key = self.installation.paths.home, self.installation.paths.key_file
         for file in self.folder.rglob("*"):
-            if file.is_file() and file not in kept and file.parent.name != "plugins":
+            if not file.is_file() or file.parent.name == "plugins" or file == self.folder / "old.json":
+                continue
+            if file == key or (file.parent == home and file.name.startswith("config.json")):
+                assert file.stat().st_mode & 0o777 == 0o600, file
+            else:
                 self.said.append((str(file.relative_to(self.folder)), file.read_bytes()))
 
 
@@ -213,18 +233,20 @@ def body(provider: str, text: str, *, stream: bool, number: int = 0) -> bytes:
 
 
 def forms_of(secret: str) -> list[bytes]:
+    """Return every form in which somebody could find a secret again, its beginning among them."""
     data = secret.encode()
-    inner = base64.b64encode(b":" + data).rstrip(b"=")[4:-2]  # as the end of name:password
-    return [
-        data,
-        data[: len("canary+proxy/pas")],
-        quote(secret, safe="").encode(),
-        quote(secret).encode(),
-        base64.b64encode(data).rstrip(b"=")[:-1],
-        base64.urlsafe_b64encode(data).rstrip(b"=")[:-1],
-        data.hex().encode(),
-        inner,
-    ]
+    escaped = json.dumps(secret)[1:-1]
+    texts = {
+        *(secret, secret[:FIRST_CHARS], escaped, json.dumps(escaped)[1:-1], escaped.replace("/", r"\/")),
+        *(quote(secret, safe=""), quote(secret), quote_plus(secret), html.escape(secret)),
+        *(repr(secret)[1:-1], repr(data)[2:-1]),
+    }
+    encoded = {data.hex().encode()}
+    for before in (b"", b":", b"::"):
+        # Where it stands in something longer: without the characters that its neighbours decide.
+        whole = base64.b64encode(before + data).rstrip(b"=")[4 if before else 0 : -2]
+        encoded |= {whole, whole.translate(bytes.maketrans(b"+/", b"-_"))}
+    return [*(text.encode() for text in texts), *encoded]
 
 
 def found_in(said: list[tuple[str, bytes]]) -> list[str]:
@@ -248,28 +270,65 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def every_command(place: Place) -> None:
+    file, old = str(place.folder / "body.json"), place.folder / "old.json"
+    old.write_text(json.dumps(place.values(APIKEY=SECRETS["user token"], LOG_LEVEL="info")))
     for words in (
         ["status"],
         ["status", "--json"],
+        ["start"],
+        ["start", "--foreground"],
         ["config", "show"],
+        ["config", "show", "--json"],
         ["config", "check"],
         ["config", "path"],
+        ["config", "get", "PORT"],
+        ["config", "get", "Providers"],
+        ["config", "get", "APIKEY"],
         ["doctor"],
-        ["doctor", "--json"],
-        ["logs"],
+        ["doctor", "--json", "--no-calls"],
+        ["logs", "-n", "0"],
+        ["logs", "-n", "1000", "--json"],
         ["models"],
-        ["route", "plain,m0"],
-        ["route", "--body", str(place.folder / "body.json")],
-        ["model", "list"],
+        ["models", "--refresh", "--json"],
+        ["route", "explain", file],
+        ["route", "explain", file, "--json"],
+        ["route", "explain", file, "--json", "--chat"],
+        ["model", "--list"],
         ["service", "status"],
+        ["import", str(old)],
+        ["import", str(old), "--yes"],
+        ["config", "set", "Providers.plain.api_key", SECRETS["api key"]],
+        ["config", "set", "--text", "APIKEY", LOCAL_KEY],
+        ["config", "set", "PROXY_URL", f"ftp://me:{SECRETS['proxy password']}@x"],
+        [
+            "model",
+            "add-provider",
+            "more",
+            "--url",
+            f"{place.base}/x",
+            "--key",
+            LOCAL_KEY,
+            "--models",
+            "m",
+            "-y",
+        ],
         ["setup", "--host", place.base, "--yes"],
+        ["setup", "--host", place.base, "--token-env", "CANARY_KEY", "--store-token", "--yes"],
+        ["connect", "--yes"],
+        ["disconnect", "--yes"],
+        ["preset", "export", "mine"],
+        ["preset", "info", "mine"],
         ["preset", "list"],
         ["version"],
         ["nonsense"],
     ):
         place.run(*words)
+    place.run(
+        "statusline", given=json.dumps({"model": {"id": "plain,m0"}, "cwd": str(place.folder)}).encode()
+    )
     place.run("env", is_local_key_told=True)
     place.run("key", is_local_key_told=True)
+    place.configure()
 
 
 def every_answer(place: Place) -> None:
@@ -279,7 +338,7 @@ def every_answer(place: Place) -> None:
             for stream in (False, True):
                 for _ in range(len(ANSWERS)):
                     place.ask("POST", path, body(provider, "hello", stream=stream, number=next(number)))
-    for provider in ("proxied", "environment", "throwing", "logging", "failing", "nobody"):
+    for provider in ("proxied", "environment", "quoted", "throwing", "logging", "failing", "nobody"):
         for path in ("/v1/messages", "/v1/chat/completions"):
             for stream in (False, True):
                 place.ask("POST", path, body(provider, "please raise", stream=stream))
@@ -315,7 +374,13 @@ def every_mistake(place: Place) -> None:
         f"{{ // {SECRETS['api key']}\n 'a': ${SECRETS['second api key']} }}",
     ):
         place.write(text)
-        for words in (["config", "check"], ["config", "show"], ["doctor"], ["restart"], ["status"]):
+        for words in (
+            ["config", "check"],
+            ["config", "show"],
+            ["doctor", "--no-calls"],
+            ["restart"],
+            ["status"],
+        ):
             place.run(*words)
     place.write(good)
 

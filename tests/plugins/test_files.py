@@ -54,8 +54,59 @@ def test_a_file_or_folder_others_can_write_is_refused(plugin: Path) -> None:
     assert refusal(plugin).startswith(
         f"{plugin} lies in {plugin.parent}, which can be written by other users"
     )
+    plugin.parent.chmod(0o755)
+    plugin.parent.parent.chmod(0o757)
+    assert refusal(plugin).startswith(f"{plugin} lies in {plugin.parent.parent}, which can be written")
+    plugin.parent.parent.chmod(0o700)
     plugin.parent.chmod(0o1757)  # as /tmp is: nobody can exchange what is not theirs
     assert check_plugin_file(plugin) == plugin.resolve()
+
+
+def test_every_folder_and_link_on_the_way_is_looked_at(plugin: Path) -> None:
+    """A link through a folder that others can write may lead elsewhere tomorrow, `..` or not."""
+    open_folder = plugin.parent.parent / "open"
+    open_folder.mkdir()
+    (open_folder / "link.js").symlink_to(plugin)
+    (open_folder / "folder").symlink_to("../plugins")
+    (plugin.parent / "chain.js").symlink_to(open_folder / "link.js")
+    ways = [
+        open_folder / "link.js",
+        open_folder / "folder" / "own.js",
+        open_folder / ".." / "plugins" / "own.js",
+        plugin.parent / "chain.js",
+    ]
+    assert [check_plugin_file(way) for way in ways] == [plugin.resolve()] * 4
+    open_folder.chmod(0o757)
+    said = (
+        f"{plugin.resolve()} lies in {open_folder}, which can be written by other users; "
+        f"`chmod go-w {open_folder}` closes it"
+    )
+    assert [refusal(way) for way in ways] == [said] * 4
+    assert check_plugin_file(plugin) == plugin.resolve()
+
+
+def test_a_circle_of_links_leads_nowhere(plugin: Path) -> None:
+    (plugin.parent / "a.js").symlink_to("b.js")
+    (plugin.parent / "b.js").symlink_to("a.js")
+    assert "cannot be read (" in refusal(plugin.parent / "a.js")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_folders_and_links_of_others_are_refused(plugin: Path) -> None:
+    said = "which belongs to another user; put it into a folder of your own"
+    link = plugin.with_name("link.js")
+    link.symlink_to(plugin)
+    os.lchown(link, 1, -1)
+    assert refusal(link) == f"{plugin.resolve()} is reached by {link}, {said}"
+    assert check_plugin_file(plugin) == plugin.resolve()
+    os.chown(plugin.parent, 65534, -1)
+    assert refusal(plugin) == f"{plugin.resolve()} is reached by {plugin.parent}, {said}"
+    os.chown(plugin.parent, 0, -1)
+    # Inside a container the system's own folders may seem to belong to nobody.
+    os.chown(plugin.parent.parent, 65534, -1)
+    assert check_plugin_file(plugin) == plugin.resolve()
+    os.chown(plugin.parent.parent, 1, -1)
+    assert refusal(plugin) == f"{plugin.resolve()} is reached by {plugin.parent.parent}, {said}"
 
 
 ME = pwd.getpwuid(os.geteuid()).pw_name

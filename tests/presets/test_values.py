@@ -303,6 +303,8 @@ def test_exports_hold_no_secret() -> None:
     # what was exported is what is read, and the person's own provider completes it
     found = preset_from(manifest, "n")
     assert service_document(document, filled(found, {}, FOLDER))["Providers"][0]["api_key"] == "my-key"
+    completed = service_document(document, filled(found, {}, FOLDER))["Providers"][3]
+    assert (completed["api_key"], completed["api_keys"]) == ("two", ["four", "five"])
     answered = filled(found, {"a_api_key": "theirs"}, FOLDER)
     assert answered["Providers"][0]["api_key"] == "theirs"
 

@@ -292,7 +292,8 @@ def test_a_language_that_is_not_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert texts_of([Script(0, "x.js")], {}) == {}
+    (tmp_path / "x.js").touch()
+    assert texts_of([Script(0, str(tmp_path / "x.js"))], {}) == {}
     assert "node cannot be run" in capfd.readouterr().err
 
 
@@ -382,3 +383,30 @@ def test_the_command_imports_nothing_heavy() -> None:
         "ccr.config.load",
     )
     assert [name for name in heavy if f"'{name}'" in done.stderr] == []
+
+
+@pytest.mark.parametrize("name", ["x.js", "x.py"])
+def test_a_script_that_others_can_write_is_not_run(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text("raise SystemExit('it ran')")
+    (tmp_path / name).chmod(0o666)
+    assert texts_of([Script(0, str(tmp_path / name))], {}) == {}
+    assert "x." in (said := capfd.readouterr().err)
+    assert "can be written by other users" in said
+    assert "it ran" not in said
+
+
+def test_nothing_of_the_folder_the_person_stands_in_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cloned repository may hold files with the names of Python's own modules."""
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    for name in ("json", "runpy", "sitecustomize"):
+        (repository / f"{name}.py").write_text(f"open({str(tmp_path / 'taken')!r}, 'w')")
+    script = tmp_path / "own.py"
+    script.write_text("def status_line(variables, options): return 'mine'\n")
+    monkeypatch.chdir(repository)
+    assert texts_of([Script(0, str(script))], {}) == {0: "mine"}
+    assert not (tmp_path / "taken").exists()

@@ -17,7 +17,7 @@ import click
 from ccr.config.load import load_config
 from ccr.config.model import Config
 from ccr.config.paths import Paths
-from ccr.config.private import FOLDER_MODE
+from ccr.config.private import make_folder
 from ccr.daemon import control
 from ccr.daemon.unit import unit_for
 from ccr.errors import CcrError, StartError
@@ -61,7 +61,7 @@ def install(*, only_print: bool, yes: bool) -> None:
         return
     wait_s = control.end_wait_s(paths, os.environ)
     control.stop(paths, control.known_key(paths, os.environ), wait_s=wait_s)  # one that was started by hand
-    unit.path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    make_folder(unit.path.parent)
     write_kept(unit.path, unit.content)
     _run(unit.install)
     click.echo("ccr runs now and after each login; `ccr service uninstall` undoes this.")

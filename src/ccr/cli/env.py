@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ccr.config.address import address_from
+from ccr.cli.stranger import configured_address, proven_address
 from ccr.config.keys import local_key
 from ccr.config.load import load_config
 from ccr.config.paths import Paths
-from ccr.daemon.health import ask_health
-from ccr.daemon.identity import find_service
-from ccr.daemon.listen import WILDCARDS
 from ccr.errors import StartError
 from ccr.launcher.environment import claude_changes
 from ccr.launcher.launch import target_of
@@ -42,17 +39,11 @@ def env(*, shell: Shell | None, alias: bool) -> None:
 
 
 def _address(paths: Paths, config: Config, key: Secret) -> str:
-    """Return the service's address; refuses to hand out the key for a port where a stranger listens."""
-    found = find_service(paths, key)
-    if found.condition == "running" and found.state is not None:
-        return found.state.address
+    """Return the service's address, also while it does not run."""
+    address = proven_address(paths, config, key)
+    if address is not None:
+        return address
     if config.port == 0:
         raise StartError("PORT is 0, so the address is known only while the service runs: `ccr start` first.")
-    address = address_from(WILDCARDS.get(config.host, config.host), config.port)
-    if ask_health(address, key).verdict == "foreign":
-        raise StartError(
-            f"What listens at {address} is not this ccr, or has another key (then: `ccr restart`). "
-            "The key is not printed."
-        )
     click.echo("ccr is not running yet: `ccr start` starts it", err=True)
-    return address
+    return configured_address(config)

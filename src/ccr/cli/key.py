@@ -11,11 +11,16 @@ import click
 def key() -> None:
     """Print the key that clients of this ccr present, and nothing else.
 
-    It opens this installation's service only; no provider accepts it.
+    It opens this installation's service only; no provider accepts it. Where something else listens at ccr's
+    address, it is not printed.
     """
+    from ccr.cli.stranger import proven_address
     from ccr.config.keys import local_key
     from ccr.config.load import load_config
     from ccr.config.paths import Paths
 
     paths = Paths.from_environ(os.environ)
-    click.echo(local_key(paths, load_config(paths, os.environ)).reveal())
+    config = load_config(paths, os.environ)
+    found = local_key(paths, config)
+    proven_address(paths, config, found)
+    click.echo(found.reveal())

@@ -67,6 +67,7 @@ def install_claude_if_missing(paths: Paths) -> None:
 
 def add_alias(*, asks: bool) -> None:
     """Show and write the alias to the shell files that do not have it."""
+    from ccr.config.private import make_folder
     from ccr.setup.plan import diff_of, write_kept
     from ccr.setup.shell_files import alias_changes
 
@@ -77,7 +78,7 @@ def add_alias(*, asks: bool) -> None:
         click.echo(f"\n{diff_of(change)}\n")
         if asks and not click.confirm(f"Write {change.path}?", default=True):
             continue
-        change.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(change.path.parent)
         write_kept(change.path, change.new, mode=0o644)
         click.echo(f"Written    {change.path} (new shells have the alias)")
 

@@ -115,7 +115,8 @@ def config_from_bytes(
     values = interpolation.walk(written)
     findings = Findings(file, interpolation.unset, interpolation.replaced)
     if mode & 0o077:
-        findings.warnings.append(f"{file} can be read by other users (mode {mode:o}); chmod 600 closes it.")
+        what = "read and changed" if mode & 0o022 else "read"
+        findings.warnings.append(f"{file} can be {what} by other users (mode {mode:o}); chmod 600 closes it.")
     _warn_of_repeated(written, "", findings)
     config = _config(Section(values, "", findings), environ, check_step)
     if findings.problems:

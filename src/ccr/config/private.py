@@ -23,12 +23,22 @@ YOUNG_S: Final = 60.0
 """A draft that is younger may be another machine's, which has the same folder."""
 
 
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and those above it, where they are missing, for their owner alone. Raises OSError.
+
+    ``mkdir(parents=True)`` would give the ones above the mode that the umask leaves.
+    """
+    if not folder.parent.exists():
+        make_folder(folder.parent)
+    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
 def make_private_folder(folder: Path) -> None:
     """Make ``folder`` (and its parents) when it is missing; an existing one of ours is closed to others.
 
     A folder that belongs to somebody else keeps its mode: whoever mounts it there decides. Raises OSError.
     """
-    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    make_folder(folder)
     status = folder.stat()
     if status.st_uid == os.geteuid() and status.st_mode & 0o077:
         folder.chmod(FOLDER_MODE)

@@ -27,10 +27,14 @@ ANSWER_BYTES = 65536
 
 @dataclass(frozen=True)
 class Health:
-    """Who answered: ``ours`` with its instance, ``foreign`` (something else), ``silent`` (nothing)."""
+    """Who answered: ``ours`` with its instance, ``foreign`` (something else), ``silent`` (nothing).
+
+    listens: something may be there all the same, and keep silent on purpose.
+    """
 
     verdict: Verdict
     instance: str | None = None
+    listens: bool = True
 
 
 def ask_health(address: str, key: Secret, *, timeout_s: float = 2.0) -> Health:
@@ -38,6 +42,8 @@ def ask_health(address: str, key: Secret, *, timeout_s: float = 2.0) -> Health:
     nonce = os.urandom(16).hex()
     try:
         answer = _get(address, f"/health?nonce={nonce}", timeout_s)
+    except ConnectionRefusedError:
+        return Health("silent", listens=False)
     except OSError:
         return Health("silent")
     values = _values_from_answer(answer)

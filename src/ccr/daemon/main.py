@@ -14,7 +14,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import ccr
 from ccr.config.keys import local_key
@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     from ccr.config.model import Config, Secret
     from ccr.daemon.handover import Taken
     from ccr.daemon.report import Report
+
+NO_CORE_BYTES: Final = 1
+"""Not 0, which the kernel heeds for files alone: where a program collects crashes, it gets the image all the
+same. At 1 neither happens (source: Linux, fs/coredump.c, the guard against a collector that crashes itself).
+PR_SET_DUMPABLE would hide from ``ccr stop`` which process holds the lock."""
 
 
 def run(
@@ -248,4 +253,4 @@ def _harden() -> None:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with contextlib.suppress(ValueError, OSError):  # a system that forbids to lower the limit
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CORE, (NO_CORE_BYTES, NO_CORE_BYTES))

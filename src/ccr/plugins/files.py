@@ -10,34 +10,73 @@ import os
 import pwd
 import stat
 from pathlib import Path
+from typing import Final
 
 from ccr.plugins.errors import plugin_error_from_file
 
+UNKNOWN_USER: Final = 65534
+"""Whom the system's own folders seem to belong to inside a container that does not know their owner."""
+
 
 def check_plugin_file(path: str | Path) -> Path:
-    """Return the file behind ``path``, links followed. Raises PluginError with what to do about it."""
+    """Return the file behind ``path``, links followed. Raises PluginError with what to do about it.
+
+    Everything on the way to it is looked at, as ssh does with its keys: whoever can exchange a folder or a
+    link above the file can exchange the file.
+    """
     given = Path(path)
     if not given.is_absolute():
         raise plugin_error_from_file(given, "is no absolute path; write it out in full")
     try:
-        file = given.resolve(strict=True)
-        status, folder = file.stat(), file.parent.stat()
+        file = Path(os.path.realpath(given, strict=True))  # Path.resolve raises no OSError on a circle
+        status = file.stat()
+        way = [(place, place.lstat()) for place in _way_to(given)]
     except OSError as error:
         raise plugin_error_from_file(given, f"cannot be read ({error.strerror})") from error
     if not stat.S_ISREG(status.st_mode):
         raise plugin_error_from_file(file, "is no file")
-    _check_owner(file, file, status)
-    if not folder.st_mode & stat.S_ISVTX:
-        _check_writers(file, file.parent, folder)
-    return file
-
-
-def _check_owner(file: Path, what: Path, status: os.stat_result) -> None:
-    if status.st_uid not in (os.geteuid(), 0):
+    if status.st_uid not in _trusted():
         raise plugin_error_from_file(
             file, f"belongs to another user; a plugin must be your own (chown it to {_name(os.geteuid())})"
         )
-    _check_writers(file, what, status)
+    _check_writers(file, file, status)
+    for place, found in way:
+        _check_place(file, place, found)
+    return file
+
+
+def _way_to(path: Path) -> list[Path]:
+    """Return every folder and link that is looked at on the way to a file; each once, from the top."""
+    way: dict[Path, None] = {}
+    here, names = Path(path.anchor), list(path.parts[1:])
+    while names:
+        way[here] = None
+        name = names.pop(0)
+        if name == "..":
+            here = here.parent
+        elif (here / name).is_symlink():
+            way[here / name] = None
+            target = (here / name).readlink()
+            names[:0] = target.parts[1:] if target.is_absolute() else target.parts
+            here = Path(target.anchor) if target.is_absolute() else here
+        else:
+            here /= name
+    return list(way)
+
+
+def _check_place(file: Path, place: Path, status: os.stat_result) -> None:
+    """Raise when somebody else could exchange what a folder holds, or where a link leads."""
+    trusted = _trusted() if place == file.parent else (*_trusted(), UNKNOWN_USER)
+    if status.st_uid not in trusted:
+        raise plugin_error_from_file(
+            file, f"is reached by {place}, which belongs to another user; put it into a folder of your own"
+        )
+    if not stat.S_ISLNK(status.st_mode) and not status.st_mode & stat.S_ISVTX:
+        _check_writers(file, place, status)
+
+
+def _trusted() -> tuple[int, int]:
+    return os.geteuid(), 0
 
 
 def _check_writers(file: Path, what: Path, status: os.stat_result) -> None:

@@ -121,7 +121,8 @@ def _filled(
         }
         return {key: part for key, part in parts.items() if part is not MISSING}
     if isinstance(value, list):
-        return [part for entry in value if (part := _filled(entry, ids, values, pattern)) is not MISSING]
+        kept = [part for entry in value if (part := _filled(entry, ids, values, pattern)) is not MISSING]
+        return kept if kept or not value else MISSING  # an empty list would hide the person's own
     return value
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ccr.config.private import make_private_folder, read_private, write_private
+from ccr.config.private import make_folder, make_private_folder, read_private, write_private
 from ccr.errors import StartError
 from ccr.setup.client_settings import (
     Before,
@@ -111,7 +111,7 @@ def connect(paths: Paths, change: Change, original: bytes | None, before: Before
         made_folder=made_folder,
     )
     _write_connections(paths, {**connections, str(change.path): record})
-    change.path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(change.path.parent)
     write_kept(change.path, change.new)
 
 

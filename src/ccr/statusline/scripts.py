@@ -1,8 +1,10 @@
 """Script modules: the person's own JavaScript or Python files, each given the variables and asked for a text.
 
 All files of one language run in one child process, under one deadline; what answered in time counts, what did
-not is "". JavaScript: ``module.exports = (variables, options) => text`` (a promise too, or a plain text), as
-with the npm router. Python: ``def status_line(variables, options): return text``.
+not is "". A file that others can write is not run, nor is any of the folder the person stands in.
+
+JavaScript: ``module.exports = (variables, options) => text`` (a promise too, or a plain text), as with the
+npm router. Python: ``def status_line(variables, options): return text``.
 """
 
 from __future__ import annotations
@@ -84,15 +86,30 @@ def texts_of(
     scripts: Sequence[Script], variables: Mapping[str, str], *, deadline_s: float = DEADLINE_S
 ) -> dict[int, str]:
     """Return index -> text of the scripts that answered in time; faults go to stderr and never further."""
+    own = [script for script in scripts if _is_own(script)]
     groups = (
-        (["node", "-e", IN_NODE], [script for script in scripts if not script.is_python]),
-        ([sys.executable, "-c", IN_PYTHON], [script for script in scripts if script.is_python]),
+        (["node", "-e", IN_NODE], [script for script in own if not script.is_python]),
+        # -P: else a json.py in the folder the person stands in would be run as ours.
+        ([sys.executable, "-P", "-c", IN_PYTHON], [script for script in own if script.is_python]),
     )
     texts: dict[int, str] = {}
     for command, group in groups:
         if group:
             texts |= _answers(_run(command, group, variables, deadline_s))
     return texts
+
+
+def _is_own(script: Script) -> bool:
+    """Tell whether a file may be run, as for plugins; else say why not."""
+    from ccr.plugins.errors import PluginError
+    from ccr.plugins.files import check_plugin_file  # imported here: only script modules need it
+
+    try:
+        check_plugin_file(script.path)
+    except PluginError as error:
+        print(f"ccr statusline: {error.reason}", file=sys.stderr)
+        return False
+    return True
 
 
 def _run(
