@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,7 @@ from ccr.gateway.custom_router import (
     custom_router_of,
     loaded_custom_router,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from ccr.plugins.errors import PluginError
 
 
 def loaded(path: Path, text: str) -> PythonRouter:
@@ -92,3 +91,13 @@ async def test_one_that_takes_too_long_is_passed_over() -> None:
     advice = Advice(Silent(), Config(), log, deadline_s=0.01)
     assert await advice.word({}, "req_1") == (None, "passed over: it took more than 0.01 s")
     assert said == ["the custom router was passed over: it took more than 0.01 s"]
+
+
+async def test_what_javascript_raised_is_told_without_our_wrapping() -> None:
+    class Host:
+        async def route(self, path: str, request: dict[str, Any], config: dict[str, Any]) -> str | None:
+            raise PluginError("r.js", "boom", hook="route")
+
+    log = logging.Logger("test", logging.CRITICAL)  # noqa: LOG001 - not shared between tests
+    advice = Advice(JavaScriptRouter(Host(), Path("/r.js")), Config(), log)
+    assert await advice.word({}, "req_1") == (None, "passed over: it raised boom")
