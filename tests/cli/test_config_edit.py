@@ -153,3 +153,22 @@ def test_of_a_damaged_configuration(file: Path, text: str, sentence: str) -> Non
     file.write_text(text)
     with pytest.raises(ConfigError, match=sentence):
         run("get", "PORT")
+
+
+@pytest.mark.parametrize("command", ["config", "model", "import"])
+def test_a_running_service_reads_what_was_written(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr("ccr.daemon.control.ask_to_reload", lambda paths, _: asked.append(paths.config_file))
+    source = tmp_path / "old.json"
+    source.write_text(TEXT.replace("databricks,m", "databricks,n"))
+    arguments = {
+        "config": ["config", "set", "Router.default", "databricks,n"],
+        "model": ["model", "--default", "n"],
+        "import": ["import", str(source), "--yes"],
+    }
+    for _ in range(2):  # the second time nothing is written
+        done = CliRunner().invoke(cli, arguments[command])
+        assert done.exit_code == 0, done.output
+    assert asked == [file]

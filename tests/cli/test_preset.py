@@ -221,6 +221,10 @@ def test_a_preset_runs_claude_through_a_service_of_its_own(
         assert installation.status()["running"] is False
         again = json.loads(installation.run("team", CLAUDE_PATH=str(claude)).stdout)
         assert again["environment"]["ANTHROPIC_BASE_URL"] == state["address"]
+        installation.run("preset", "install", "team", "--yes", "--set", "key=k", "--set", "model=r")
+        changed = json.loads(installation.run("team", CLAUDE_PATH=str(claude)).stdout)["environment"]
+        assert (changed["ANTHROPIC_BASE_URL"], changed["ANTHROPIC_MODEL"]) == (state["address"], "r")
+        assert json.loads((service / "service.json").read_text()) == state, "it has been asked, not hurt"
     finally:
         stopped = installation.run("preset", "stop", "team")
     assert stopped.stdout == "Stopped.\n"

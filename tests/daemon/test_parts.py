@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -480,3 +482,27 @@ class TestMain:
 
     def test_config_is_a_value(self) -> None:
         assert Config() == Config()
+
+
+@pytest.mark.parametrize(
+    ("founds", "signalled"),
+    [
+        ([Found("running", STATE), Found("running", STATE)], [signal.SIGHUP]),
+        ([Found("stopped")], []),
+        ([Found("running", STATE), Found("stopped")], []),
+        ([Found("running", STATE), Found("running", replace(STATE, instance="other"))], []),
+        ([Found("other_key", STATE), Found("other_key", STATE)], []),
+    ],
+)
+def test_only_a_proven_service_is_asked_to_read_its_configuration(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, founds: list[Found], signalled: list[signal.Signals]
+) -> None:
+    sent: list[signal.Signals] = []
+
+    class Process:
+        signal = staticmethod(sent.append)
+
+    monkeypatch.setattr(control, "find_service", lambda *_: founds.pop(0))
+    monkeypatch.setattr(control, "_process", lambda _: nullcontext(Process))
+    assert control.ask_to_reload(paths, KEY) is bool(signalled)
+    assert sent == signalled

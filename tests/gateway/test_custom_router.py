@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,7 @@ from ccr.gateway.custom_router import (
     custom_router_of,
     loaded_custom_router,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from ccr.plugins.errors import PluginError
 
 
 def loaded(path: Path, text: str) -> PythonRouter:
@@ -112,3 +111,13 @@ async def test_a_client_that_leaves_meanwhile_is_not_held() -> None:
     log = logging.Logger("test", logging.INFO)  # noqa: LOG001 - not shared between tests
     with pytest.raises(asyncio.CancelledError):
         await Advice(Cancelled(), Config(), log).word({}, "req_1")
+
+
+async def test_what_javascript_raised_is_told_without_our_wrapping() -> None:
+    class Host:
+        async def route(self, path: str, request: dict[str, Any], config: dict[str, Any]) -> str | None:
+            raise PluginError("r.js", "boom", hook="route")
+
+    log = logging.Logger("test", logging.CRITICAL)  # noqa: LOG001 - not shared between tests
+    advice = Advice(JavaScriptRouter(Host(), Path("/r.js")), Config(), log)
+    assert await advice.word({}, "req_1") == (None, "passed over: it raised boom")

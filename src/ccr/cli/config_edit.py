@@ -102,6 +102,7 @@ def _value_from(given: str, place: Place) -> Any:
 
 def _write(written: Written, document: dict[str, Any], key: str) -> None:
     from ccr.cli.warnings import show_warnings
+    from ccr.cli.written import show_written
     from ccr.setup.config_change import planned, write_planned
     from ccr.transformers.registry import build
 
@@ -111,4 +112,4 @@ def _write(written: Written, document: dict[str, Any], key: str) -> None:
         return
     backup = write_planned(change)
     show_warnings(config, with_notes=False)
-    click.echo(f"Written    {change.path}" + (f" (the old one is {backup.name})" if backup else ""))
+    show_written(change.path, backup)

@@ -23,6 +23,7 @@ def import_(*, source: Path | None, yes: bool) -> None:
     Without SOURCE it looks into ccr's own folder, which was the npm router's. The change is shown first, with
     what was changed and what could not be carried. What is read stays as it is.
     """
+    from ccr.cli.written import show_written
     from ccr.config.paths import Paths
     from ccr.errors import ConfigError
     from ccr.setup.config_change import shown_config, write_planned
@@ -55,7 +56,7 @@ def import_(*, source: Path | None, yes: bool) -> None:
         click.echo("Nothing was written.")
         return
     backup = write_planned(change)
-    click.echo(f"Written    {paths.config_file}" + (f" (the old one is {backup.name})" if backup else ""))
+    show_written(paths.config_file, backup)
     click.echo("Next       ccr config check && ccr code")
 
 

@@ -153,6 +153,7 @@ def _new_faults(written: Written) -> Callable[[Mapping[str, Any]], list[str]]:
 
 def _write(written: Written, document: dict[str, Any], *, asks: bool) -> None:
     from ccr.cli.warnings import show_warnings
+    from ccr.cli.written import show_written
     from ccr.setup.config_change import planned, write_planned
     from ccr.setup.plan import diff_of
     from ccr.transformers.registry import build
@@ -167,4 +168,4 @@ def _write(written: Written, document: dict[str, Any], *, asks: bool) -> None:
         return
     backup = write_planned(change)
     show_warnings(config, with_notes=False)
-    click.echo(f"Written    {change.path}" + (f" (the old one is {backup.name})" if backup else ""))
+    show_written(change.path, backup)

@@ -33,7 +33,7 @@ def _run(name: str, arguments: tuple[str, ...]) -> None:
     from ccr.config.load import load_config
     from ccr.config.paths import Paths
     from ccr.config.private import make_private_folder, write_private
-    from ccr.daemon.control import start
+    from ccr.daemon.control import ask_to_reload, start
     from ccr.launcher.client_settings import settings_of
     from ccr.launcher.launch import become_claude, claude_program, target_of
     from ccr.presets import store
@@ -44,7 +44,8 @@ def _run(name: str, arguments: tuple[str, ...]) -> None:
     plan = plan_of(paths, found, found.values, store.folder_of(paths, name))
     service = store.service_paths(paths, name)
     make_private_folder(service.home)
-    if not service.config_file.is_file() or service.config_file.read_bytes() != plan.data:
+    is_changed = not service.config_file.is_file() or service.config_file.read_bytes() != plan.data
+    if is_changed:
         plan.config(service.config_file, os.environ)  # what has problems takes nothing's place
         write_private(service.config_file, plan.data)
     # SERVICE_PORT is the main service's.
@@ -55,6 +56,8 @@ def _run(name: str, arguments: tuple[str, ...]) -> None:
     started = start(service, environ, config)
     if started.is_new:
         show_warnings(config, with_notes=False)
+    elif is_changed:
+        ask_to_reload(service, local_key(service, config))  # before the client asks for what is new in it
     target = target_of(config, started.state.address, local_key(service, config))
     settings = {**settings_of(config, name), **plan.settings}
     become_claude(program, replace(target, settings=settings), os.environ, arguments)

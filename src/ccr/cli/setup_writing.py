@@ -19,6 +19,7 @@ def write_shown(session: Session, chosen: Sequence[str], *, asks: bool) -> bool:
     """Show the file and write it; False when the person declined."""
     import datetime as dt
 
+    from ccr.cli.written import show_written
     from ccr.setup.plan import diff_of, write_config
 
     session.config(chosen)  # what would not be read back is not written
@@ -33,7 +34,7 @@ def write_shown(session: Session, chosen: Sequence[str], *, asks: bool) -> bool:
         click.echo("Nothing was written.")
         return False
     backup = write_config(change, stamp=dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S%f"))
-    click.echo(f"Written    {session.path}" + (f" (the old one is {backup.name})" if backup else ""))
+    show_written(session.path, backup)
     return True
 
 

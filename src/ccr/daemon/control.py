@@ -249,6 +249,19 @@ def stop(
     return state
 
 
+def ask_to_reload(paths: Paths, key: Secret | None) -> bool:
+    """Have the running service read its configuration now; False when none runs. Raises OSError."""
+    state = find_service(paths, key).state
+    if state is None:
+        return False
+    with _process(state.pid) as process:
+        found = find_service(paths, key)
+        if found.condition != "running" or found.state != state:
+            return False  # the pid may be somebody else's by now
+        process.signal(signal.SIGHUP)
+    return True
+
+
 def _identified(paths: Paths, key: Secret | None) -> Found:
     """Find the service, or raise StartError when there is one that cannot be identified."""
     found = _settled(paths, key)

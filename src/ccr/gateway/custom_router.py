@@ -107,7 +107,8 @@ class Advice:
             raise
         except BaseException as error:  # noqa: BLE001 - a person's code may raise anything, also SystemExit
             is_late = isinstance(error, TimeoutError)
-            reason = f"it took more than {self._deadline_s:g} s" if is_late else f"it raised {error!r}"
+            raised = error.reason if isinstance(error, PluginError) else repr(error)
+            reason = f"it took more than {self._deadline_s:g} s" if is_late else f"it raised {raised}"
             return self.failed(reason, request_id, exc_info=None if is_late else error)
         if answer is None or answer == "":
             return Word(None, "the custom router names nothing")
