@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from ccr.config.model import Config, TransformerFile
-from ccr.errors import ConfigError
+from ccr.errors import ConfigError, RequestError
 from ccr.plugins.end_points import fault_of_end_point, nothing_is_built_in, shown_path
 from ccr.plugins.loading import Plugins, load_plugins
 from ccr.plugins.node.values import LoadedPlugin
-from ccr.server.routes import ROUTES, is_built_in
+from ccr.server.guard import Endpoint, Guard, Hosts
+from ccr.server.routes import END_POINT, ROUTES, Served, is_built_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +58,16 @@ def test_may_have(path: str) -> None:
 )
 def test_may_not_have(path: str, fault: str) -> None:
     assert fault in str(fault_of_end_point(path, is_built_in))
+
+
+def test_every_route_of_a_plugin_is_asked_by_post_and_with_the_key() -> None:
+    assert Served("end_point", Endpoint(("POST",), is_open=False), None) == END_POINT
+    assert all(is_built_in(path) for path in ROUTES)
+    guard = Guard(Hosts.of("127.0.0.1", [80]), None, {path: each.endpoint for path, each in ROUTES.items()})
+    assert guard.path_of("/mine?a=b", {"/mine"}) == "/mine"
+    for target in ("/mine", "/mine/", "//mine", "/Mine", "/%6dine", "/./mine"):
+        with pytest.raises(RequestError, match="there is no"):
+            guard.path_of(target, {"/other"} if target == "/mine" else {"/mine"})
 
 
 def test_a_path_in_a_message_is_short_and_printable() -> None:

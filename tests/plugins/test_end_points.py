@@ -471,6 +471,7 @@ class TestAlone:
             answered = await ask(service.port, request(service.port, "/v1/messages", data))
         assert answered.status == 200
         assert json.loads(raw.got[0].body)["seen_by"] == "responses for databricks"
+        assert raw.got[0].headers["authorization"] == "Bearer upstream-token"  # `auth` is for what passes
 
     async def test_a_provider_beside_it_is_asked_in_the_chat_format(
         self, tmp_path: Path, plugin_file: PluginFile

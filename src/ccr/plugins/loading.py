@@ -7,8 +7,9 @@ started only when there is a JavaScript file to load.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ccr.config.model import UnknownStepError
@@ -22,6 +23,7 @@ from ccr.config.transformer_files import (
 from ccr.errors import ConfigError, Problem
 from ccr.plugins.end_points import fault_of_end_point, nothing_is_built_in, shown_path
 from ccr.plugins.errors import PluginError
+from ccr.plugins.in_time import in_time
 from ccr.plugins.node.values import provider_for_plugins
 from ccr.plugins.node_steps import NodeEndPoint, NodeStep, NodeSteps, ignored
 from ccr.plugins.python_files import forget, made, transformer_of_package, transformers_in_file
@@ -31,7 +33,6 @@ from ccr.transformers.registry import BUILT_IN, build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from ccr.config.model import Config, Provider, Step, TransformerFile
     from ccr.plugins.log import PluginLog
@@ -172,7 +173,8 @@ class _Loading:
     async def _names_of(self, file: TransformerFile, key: str) -> list[str]:
         """Load a file and return the names it defines."""
         if file.path.lower().endswith(PYTHON):
-            kinds = await asyncio.to_thread(transformers_in_file, file.path)
+            load = partial(transformers_in_file, file.path)
+            kinds = await in_time(load, Path(file.path).name, "load")
             self.classes.update({kind.name: kind for kind in kinds})
             return [kind.name for kind in kinds]
         host = self.begin_host()
@@ -228,14 +230,14 @@ class _Loading:
             hide = self._log.hide if self._log is not None else ignored
             return NodeStep(self.host, number, self.scripts[step.name], told, hide)
         if step.name in self.classes:
-            return made(self.classes[step.name], options)
+            return await _made(self.classes[step.name], options)
         if is_forced(step):
             raise ValueError(
                 f"{FORCE_OPTION} for {step.name}, of which there is no file; allowed: its .js in transformers"
             )
         kind = None if step.name in BUILT_IN else transformer_of_package(step.name)
         if kind is not None:
-            return made(kind, options)
+            return await _made(kind, options)
         build(step)
         return None
 
@@ -243,6 +245,10 @@ class _Loading:
         trace = f"; its traceback:\n{error.trace.rstrip()}" if error.trace else ""
         found = f"{error.plugin}, which cannot be loaded: {error.reason}"
         self.problems.append(Problem(FILE, key, found, f"one that can{trace}"))
+
+
+async def _made(kind: TransformerClass, options: Mapping[str, Any]) -> Transformer:
+    return await in_time(partial(made, kind, options), kind.name, "__init__")
 
 
 def _places(provider: Provider) -> list[tuple[str, Step]]:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ccr.transformers.remote import Asked, RemoteStep
 
 AUTH_HOOK: Final = "auth"
-REQUEST_HOOKS: Final = frozenset({"transformRequestIn", AUTH_HOOK})
 RESPONSE_HOOK: Final = "transformResponseOut"
 
 
@@ -113,7 +112,7 @@ class NodeStep:
         self.name = plugin.name
         self.host = host
         self.number = number
-        self.may_request = not REQUEST_HOOKS.isdisjoint(plugin.hooks)
+        self.may_request = bool(plugin.request_hooks)
         self.may_respond = RESPONSE_HOOK in plugin.hooks
         self._provider = provider
         self._hide = hide

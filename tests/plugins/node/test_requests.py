@@ -85,6 +85,22 @@ async def test_the_answer_finds_what_the_request_left_on_req(host: NodeHost, plu
     assert await everything(unknown) == b"undefined "
 
 
+async def test_req_names_the_route_that_is_asked_now(host: NodeHost, plugin_file: PluginFile) -> None:
+    file = Path(plugin_file("own.js"))
+    file.write_text(
+        "module.exports = class { name = 'own'; transformRequestIn(r, p, { req }) {"
+        " req.seen = (req.seen ?? 0) + 1;"
+        " return { messages: [], route: `${req.provider},${req.model} ${req.seen}` }; } };"
+    )
+    await host.load(str(file), {})
+    one = await host.instance("own", {})
+    routes = []
+    for provider, model in (("a", "m"), ("b", "n")):  # the second stands in for the first
+        context = ClientRequest(id="r", provider=provider, model=model)
+        routes.append(json.loads((await host.request(one, body(), PROVIDER, context)).body)["route"])
+    assert routes == ["a,m 1", "b,n 2"]
+
+
 async def test_many_requests_at_a_time_keep_their_notes(host: NodeHost, plugin_file: PluginFile) -> None:
     await host.load(plugin_file("noting.js"), {})
     one = await host.instance("noting", {})

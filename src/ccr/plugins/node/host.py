@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ccr.plugins.errors import PluginError
 from ccr.plugins.files import check_plugin_file
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ccr.plugins.node.answers import HookedResponse
     from ccr.plugins.node.child import Child
     from ccr.plugins.node.values import ClientRequest
+
+REQUEST_HOOK: Final = "transformRequestIn"
 
 
 class _Plugin(NamedTuple):
@@ -123,15 +125,17 @@ class NodeHost:
         provider: Mapping[str, Any],
         context: ClientRequest,
         *,
-        hook: str = "transformRequestIn",
+        hook: str = REQUEST_HOOK,
     ) -> HookedRequest:
-        """Return the request (JSON) after one plugin's hook, and its ``auth`` where it has one.
+        """Return the request (JSON) after one plugin's hook; `LoadedPlugin.request_hooks` for the default.
 
         provider: see `provider_for_plugins`. Raises PluginError.
         """
         made = self._instances[instance]
-        wanted = (hook, "auth") if hook == "transformRequestIn" else (hook,)
-        hooks = [each for each in wanted if each in made.hooks]
+        if hook == REQUEST_HOOK:
+            hooks = self._plugins[made.plugin].loaded.request_hooks
+        else:
+            hooks = tuple(each for each in (hook,) if each in made.hooks)
         if not hooks:
             return HookedRequest(body)
         child = await self._child(made.plugin)

@@ -47,6 +47,15 @@ class LoadedPlugin(NamedTuple):
     end_point: str | None
     hooks: frozenset[str]
 
+    @property
+    def request_hooks(self) -> tuple[str, ...]:
+        """The hooks that look at a request on its way to a provider, in order.
+
+        With an end point ``auth`` belongs to the pass-through to a provider of the plugin's own form.
+        """
+        wanted = ("transformRequestIn", "auth") if self.end_point is None else ("transformRequestIn",)
+        return tuple(hook for hook in wanted if hook in self.hooks)
+
 
 class HookedRequest(NamedTuple):
     """A request after a plugin.
