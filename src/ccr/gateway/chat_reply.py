@@ -46,6 +46,7 @@ class ChatReply:
         self.error: ApiError | None = None
         self.is_finished = False
         self.received_bytes = 0
+        self.sent_bytes = 0
         self.event_count = 0
         self._provider = provider
         self._model = model
@@ -57,27 +58,32 @@ class ChatReply:
         self._reported: UpstreamError | None = None
 
     async def next(self) -> bytes:
-        """Return what the upstream sent, b"" at the end. Raises ApiError when it breaks off."""
+        """Return events that the upstream sent, b"" at the end. Raises ApiError when it breaks off."""
+        while True:
+            data = await self._read_bytes()
+            self.received_bytes += len(data)
+            relayed = self._relayed(data)
+            self.is_finished = self.is_finished or not data
+            if relayed or not data:
+                self.sent_bytes += len(relayed)
+                return relayed
+
+    async def _read_bytes(self) -> bytes:
         if self._reported is not None:
             self.error = self._reported
             raise self.error
         limit_s = self._patience.idle_s if self.received_bytes else self._patience.whole_s
         try:
-            data = await self.answer.next(limit_s)
+            return await self.answer.next(limit_s)
         except TimeoutError:
             self.error = UpstreamError(
                 504, f"{self._provider} sent nothing for {limit_s:.0f} s; the answer is cut"
             )
         except ApiError as error:
             self.error = error
-        if self.error is not None:
-            if self.is_finished:
-                return b""
+        if not self.is_finished:
             raise self.error
-        self.received_bytes += len(data)
-        relayed = self._relayed(data)
-        self.is_finished = self.is_finished or not data
-        return relayed if relayed or not data else await self.next()
+        return b""
 
     def _relayed(self, data: bytes) -> bytes:
         """Return what one read lets out: whole events, up to an error; at the end all that is left."""
