@@ -126,61 +126,50 @@ STORIES = {
             DONE,
         ),
     ),
-    "a call that the token limit cuts": Story(
-        (
-            Turn(text="Go.", tools=[ToolCall("Bash", '{"command": "echo hi > o')], stop="max_tokens"),
-            Turn(text="DONE"),
-        ),
-    ),
-    "arguments that are no object": Story(
+    "calls that cannot be read, and one that the token limit cuts": Story(
         (
             Turn(tools=[ToolCall("Bash", '{"command": nope'), bash("echo one > 1")]),
             Turn(tools=[ToolCall("Bash", "nope")]),
             Turn(tools=[ToolCall("NoSuchTool", {"a": 1}), ToolCall("Bash", '{"command": 5}')]),
-            DONE,
+            Turn(text="Go.", tools=[ToolCall("Bash", '{"command": "echo hi > o')], stop="max_tokens"),
+            Turn(text="DONE"),
         ),
         after={"1": "one\n"},
     ),
-    "thirty calls at once": Story((Turn(tools=[bash(f"echo {number}") for number in range(30)]), DONE)),
-    "tools that show nothing": Story(
+    "thirty calls at once, then tools that show nothing, and a notebook": Story(
         (
+            Turn(tools=[bash(f"echo {number}") for number in range(30)]),
             Turn(
                 tools=[
                     bash("true"),
                     bash("printf ' \\n\\n'"),
                     ToolCall("Read", {"file_path": "empty"}),
                     ToolCall("Write", {"file_path": "new", "content": ""}),
+                    ToolCall("Read", {"file_path": "n.ipynb"}),
                 ]
             ),
             DONE,
         ),
-        before={"empty": b""},
+        before={"empty": b"", "n.ipynb": notebook(png())},
         after={"new": ""},
     ),
-    "an answer of thoughts alone": Story((Turn(thinking="Hm."), Turn(text="DONE"))),
-    "an answer of nothing, then a space beside a call": Story(
-        (Turn(), Turn(text="\n\n", tools=[bash("echo 1 > a")]), DONE), after={"a": "1\n"}
-    ),
-    "thinking in some steps of a loop": Story(
+    "answers of thoughts alone, of a space beside a call, of nothing": Story(
         (
-            Turn(thinking="First.", tools=[bash("echo 1 > a")]),
-            Turn(tools=[bash("echo 2 > b")]),
-            Turn(thinking="Third.", text="Go on.", tools=[bash("echo 3 > c")]),
-            Turn(thinking="All there.", text="DONE"),
+            Turn(thinking="Hm."),
+            Turn(thinking="So.", text="\n\n", tools=[bash("echo 1 > a")]),
+            Turn(),
+            DONE,
         ),
-        after={"a": "1\n", "b": "2\n", "c": "3\n"},
+        after={"a": "1\n"},
     ),
-    "thinking shown and redacted": Story(
+    "thinking shown and redacted, and not in every step of a loop": Story(
         (
             Turn(redacted="one", thinking="I see.", text="Two.", tools=[bash("echo 1 > a"), bash("exit 2")]),
-            Turn(redacted="two", thinking="So.", tools=[bash("echo 2 > b")]),
+            Turn(tools=[bash("echo 2 > b")]),
+            Turn(redacted="two", thinking="Third.", text="Go on.", tools=[bash("echo 3 > c")]),
             Turn(thinking="Good.", redacted="three", text="DONE"),
         ),
-        after={"a": "1\n", "b": "2\n"},
-    ),
-    "a notebook with a picture": Story(
-        (Turn(tools=[ToolCall("Read", {"file_path": "n.ipynb"})]), DONE),
-        before={"n.ipynb": notebook(png())},
+        after={"a": "1\n", "b": "2\n", "c": "3\n"},
     ),
     "arguments in single characters, two calls interleaved": Story(
         (

@@ -247,6 +247,35 @@ async def test_comments_and_events_before_an_error_are_relayed() -> None:
         assert "gone" in json.loads(end)["error"]["message"]
 
 
+async def test_an_event_that_comes_byte_by_byte_is_relayed_whole() -> None:
+    long = text_chunk("x" * 3000)
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        for byte in long.encode():
+            await exchange.chunk(bytes([byte]))
+        await exchange.chunk(FINISH + DONE)
+        await exchange.end()
+
+    async with raw_upstream(play) as raw, running(config_for(raw.url)) as service:
+        assert (await post(service, stream=True)).body.decode() == long + FINISH + DONE
+        record = service.records[0]
+        assert record["sent_bytes"] == record["upstream_bytes"] == len(long + FINISH + DONE)
+
+
+async def test_an_event_after_the_end_is_relayed() -> None:
+    sent = text_chunk("hel") + FINISH + DONE + 'data: {"error": {"message": "late"}}\n\n'
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        await exchange.chunk(sent)
+        await exchange.end()
+
+    async with raw_upstream(play) as raw, running(config_for(raw.url)) as service:
+        assert (await post(service, stream=True)).body.decode() == sent
+        assert service.records[0]["outcome"] == "ok"
+
+
 async def test_what_is_left_at_the_end_is_relayed() -> None:
     sent = text_chunk("hel") + FINISH + "data: [DONE]"
 

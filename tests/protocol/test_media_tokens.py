@@ -18,6 +18,7 @@ from ccr.protocol.media_tokens import (
     PAGE_TOKENS,
     document_tokens,
     image_tokens,
+    inline_tokens,
 )
 from tests.e2e.material import pdf, png
 
@@ -116,6 +117,11 @@ def test_a_document_counts_by_its_pages(count: int, page: bytes) -> None:
     data = pages(count, page)
     assert document_tokens(data) == count * PAGE_TOKENS
     assert document_tokens(data) == count * PAGE_TOKENS, "remembered"
+
+
+def test_what_is_inlined_is_told_by_its_beginning() -> None:
+    assert inline_tokens(pages(3)) == 3 * PAGE_TOKENS
+    assert inline_tokens(text(png_of(300, 250))) == 100
 
 
 def test_a_whole_document_is_read() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -173,6 +174,16 @@ def test_the_tag_of_a_subagent(view: Callable[[bytes], View], changes: Any, tag:
     assert facts_of(view(body), body, wanted=()).subagent == tag
 
 
+PAGES = {
+    "type": "document",
+    "source": {
+        "type": "base64",
+        "media_type": "application/pdf",
+        "data": b64encode(b"%PDF-1.4 " + b"<< /Type /Page >> " * 20).decode(),
+    },
+}
+
+
 @BOTH
 @pytest.mark.parametrize(
     ("changes", "low", "high"),
@@ -180,6 +191,7 @@ def test_the_tag_of_a_subagent(view: Callable[[bytes], View], changes: Any, tag:
         ({"messages": [user("word " * 72_000)]}, 90_000, 110_000),
         ({"messages": [user(text("word " * 72_000))], "system": "word " * 7200}, 100_000, 120_000),
         ({"messages": [user(text("a"), IMAGE, IMAGE)], "tools": None}, 3_000, 3_500),
+        ({"messages": [user(text("a"), PAGES)], "tools": None}, 46_000, 46_500),
     ],
 )
 def test_tokens(view: Callable[[bytes], View], changes: Any, low: int, high: int) -> None:

@@ -176,3 +176,8 @@ def test_the_endpoint_takes_what_is_left(body: Json) -> None:
     assert problem_of_chat_request(written(mended), rules_of(MODEL)) is None
     assert given == before
     assert step.request(mended, Context(provider="p", model=MODEL)) is mended
+
+
+def test_requests_that_ccr_wrote_are_not_looked_through() -> None:
+    given = chat(USER, seed=1)
+    assert DatabricksCustom({}).request(given, Context(provider="p", model=MODEL, is_converted=True)) is given

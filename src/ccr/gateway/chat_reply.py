@@ -56,8 +56,7 @@ class ChatReply:
         self.is_left = False
         """Whoever reads it goes before its end, so that the connection cannot be kept."""
         self.received_bytes = 0
-        self.sent_bytes: int | None = None
-        """What went to the client, where that is something else than what was received."""
+        self.sent_bytes = 0
         self.event_count = 0
         self._provider = provider
         self._model = model
@@ -91,9 +90,11 @@ class ChatReply:
             raise
 
     async def next(self) -> bytes:
-        """Return what the upstream sent, b"" at the end. Raises ApiError when it breaks off."""
+        """Return events that the upstream sent, b"" at the end. Raises ApiError when it breaks off."""
         first, self._first = self._first, b""
-        return first or await self._next()
+        relayed = first or await self._next()
+        self.sent_bytes += len(relayed)
+        return relayed
 
     async def _next(self) -> bytes:
         while True:

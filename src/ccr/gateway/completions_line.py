@@ -114,8 +114,8 @@ class CompletionsLine:
 
     def _stream(self, answer: Incoming, route: Route, record: Record, *, is_chat: bool = True) -> ChatReply:
         def on_end(reply: ChatReply) -> None:
+            record.sent_bytes = reply.sent_bytes
             record.upstream_bytes = reply.received_bytes
-            record.sent_bytes = reply.received_bytes if reply.sent_bytes is None else reply.sent_bytes
             record.events = reply.event_count
             if reply.usage is not None:
                 record.usage = usage_from_chat(reply.usage)

@@ -166,6 +166,7 @@ def context_of(route: Route, record: Record, request: MessagesRequest | None = N
         request_id=record.client.request_id,
         session_id=record.client.session_id,
         thinking=wish_from_request(request) if request is not None else None,
+        is_converted=request is not None,
         noted=record.note,
     )
 

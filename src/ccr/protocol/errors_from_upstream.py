@@ -177,7 +177,12 @@ def _definitive(
     if status in {401, 403} or (status == 400 and is_about_credential):
         checked = "identity (`ccr doctor`)" if signs_in else "api_key (`ccr config check`)"
         remedy = f"Check this provider's {checked}"
-        remedy += "." if is_about_credential or status == 401 else ", and that its owner may query the model."
+        if said.is_page:  # of a login, or of what stands before a private workspace
+            remedy += " and its api_base_url: is it the workspace's?"
+        elif is_about_credential or status == 401:
+            remedy += "."
+        else:
+            remedy += ", and that its owner may query the model."
         return UpstreamError(
             403,
             _sentence(f"{provider} refused access to {model}: {_message(said, status)}", remedy),

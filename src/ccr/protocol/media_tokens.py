@@ -26,6 +26,7 @@ MAX_COUNTED_CHARS: Final = 6_000_000
 """Larger documents are estimated by their size: counting would take more than some milliseconds."""
 
 _HEAD_CHARS: Final = 64
+_PDF_START: Final = "JVBERi"
 _JPEG_CHARS: Final = 128 * 1024
 _NO_FRAME: Final = frozenset({0xC4, 0xC8, 0xCC})
 _PAGE_COUNTS: Final[Memory[tuple[int, str, str], int]] = Memory()
@@ -46,6 +47,11 @@ def document_tokens(data: str) -> int:
     """Return the tokens of a PDF. data: Base64."""
     pages = _page_count(data) or max(1.0, len(data) / BASE64_PER_PAGE)
     return round(pages * PAGE_TOKENS)
+
+
+def inline_tokens(data: str) -> int:
+    """Return the tokens of an image or a PDF, whichever it is. data: Base64."""
+    return document_tokens(data) if data.startswith(_PDF_START) else image_tokens(data)
 
 
 def _page_count(data: str) -> int:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from ccr.protocol.anthropic import ABSENT, Block
-from ccr.protocol.media_tokens import IMAGE_TOKENS
+from ccr.protocol.media_tokens import inline_tokens
 from ccr.protocol.native_json import JsonObject, decoded, encode
 from ccr.protocol.tokens import (
     BYTES_PER_JSON_TOKEN,
@@ -229,14 +229,14 @@ def _budget_tokens(request: MessagesRequest) -> int:
 
 
 def _raw_tokens(value: Raw | bytes) -> float:
-    """Return the tokens of JSON that is mostly text; images in it count by their number, not by size."""
+    """Return the tokens of JSON that is mostly text; images and documents in it count for themselves."""
     data = bytes(value)
-    size, images = len(data), 0
+    size, inlined = len(data), 0
     if b"base64" in data:
         for match in _INLINE.finditer(data):
             size -= len(match[0])
-            images += 1
-    return size / BYTES_PER_TEXT_TOKEN + images * IMAGE_TOKENS
+            inlined += inline_tokens((match[1] or match[2] or b"").replace(b"\\", b"").decode())
+    return size / BYTES_PER_TEXT_TOKEN + inlined
 
 
 def _blocks_from_parts(content: object) -> Content:

@@ -77,8 +77,8 @@ class Context:
     """What a step may know about the request it works on. model: as the provider calls it.
 
     thinking: what the client asked of the model's thinking, whatever the conversion made of it; None where
-    it said nothing, or came in the chat format, where its own words are in the request. noted: is told the
-    rules of `note`.
+    it said nothing, or came in the chat format, where its own words are in the request. is_converted: the
+    client's request came in another format than the chat format. noted: is told the rules of `note`.
     """
 
     provider: str
@@ -87,6 +87,7 @@ class Context:
     request_id: str = ""
     session_id: str | None = None
     thinking: ThinkingWish | None = None
+    is_converted: bool = False
     noted: Callable[[str], None] = field(default=_unheard, repr=False, compare=False)
 
     def note(self, rule: str) -> None:

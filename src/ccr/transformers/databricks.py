@@ -43,10 +43,13 @@ _MEDIA_TYPE_OF_START = {
 }
 _PLAIN_MARK = {"type": "ephemeral"}
 _OPTIONS = ("cache_control", "debug", "forceJs")
-_FOR_CLAUDE = (
+_OF_OPENAI_CLIENTS = (
     (foreign_fields_removed, StepRule.FOREIGN_FIELDS_REMOVED),
     (empty_messages_mended, StepRule.EMPTY_MESSAGES_MENDED),
     (system_messages_folded, StepRule.SYSTEM_MESSAGE_FOLDED),
+)
+"""For Claude, and not for requests that ccr itself wrote in this format: they never need it."""
+_FOR_CLAUDE = (
     (stream_options_removed, StepRule.STREAM_OPTIONS_REMOVED),
     (response_format_as_instruction, StepRule.RESPONSE_FORMAT_AS_INSTRUCTION),
 )
@@ -83,7 +86,7 @@ class DatabricksCustom(Transformer):
         for change, rule in self._changes:
             chat = noted(chat, change(chat), context, rule)
         if "claude" in context.model.lower():
-            for change, rule in _FOR_CLAUDE:
+            for change, rule in _FOR_CLAUDE if context.is_converted else _OF_OPENAI_CLIENTS + _FOR_CLAUDE:
                 chat = noted(chat, change(chat), context, rule)
         return chat
 
