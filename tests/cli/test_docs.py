@@ -108,6 +108,11 @@ def test_every_key_of_the_configuration_is_described() -> None:
     assert [key for key in keys if f"`{key}`" not in words("configuration.md")] == []
 
 
+def test_every_page_is_linked_in_the_readme() -> None:
+    text = README.read_text()
+    assert [page.name for page in DOCS.glob("*.md") if f"(docs/{page.name})" not in text] == []
+
+
 def test_messages_that_the_docs_explain_are_those_of_the_program() -> None:
     texts = {
         node.value
