@@ -160,7 +160,7 @@ def _definitive(
         )
     is_about_credential = is_about_token(said.message)
     if status in {401, 403} or (status == 400 and is_about_credential):
-        checked = "identity (`ccr doctor`)" if signs_in else "api_key (`ccr config check`)"
+        checked = f"{'identity' if signs_in else 'api_key'} (`ccr doctor`)"
         remedy = f"Check this provider's {checked}"
         remedy += "." if is_about_credential or status == 401 else ", and that its owner may query the model."
         return UpstreamError(
