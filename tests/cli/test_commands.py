@@ -40,7 +40,7 @@ def test_version(argument: str) -> None:
     assert CliRunner().invoke(cli, [argument]).output == f"ccr {ccr.__version__}\n"
 
 
-@pytest.mark.parametrize("argument", ["-h", "--help", "help"])
+@pytest.mark.parametrize("argument", ["-h", "--help"])
 def test_help_names_every_command(argument: str) -> None:
     output = CliRunner().invoke(cli, [argument]).output
     assert all(f"  {name} " in output for name in COMMANDS)

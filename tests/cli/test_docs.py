@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,6 +106,30 @@ def test_every_key_of_the_configuration_is_described() -> None:
         *legacy.WITHOUT_EFFECT_OF_PROVIDERS,
     )
     assert [key for key in keys if f"`{key}`" not in words("configuration.md")] == []
+
+
+def test_every_page_is_linked_in_the_readme() -> None:
+    text = README.read_text()
+    assert [page.name for page in DOCS.glob("*.md") if f"(docs/{page.name})" not in text] == []
+
+
+def test_messages_that_the_docs_explain_are_those_of_the_program() -> None:
+    texts = {
+        node.value
+        for file in (DOCS.parent / "src" / "ccr").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    filled_in = r"…|;| by |\S+\[\d\]\S*|\w+\.json|[A-Z_]{6,}|\b\d[\d.]*|found|allowed"
+    said_by_the_client = re.compile(r"(API Error|Failed to authenticate|Request rejected|Prompt is too long)")
+    pieces = []
+    for shown in re.findall(r"^\| (.*?) \|", words("troubleshooting.md"), re.MULTILINE):
+        for message in re.findall(r"`([^`]+)`", shown):
+            apart = re.split(filled_in, message)
+            pieces += [piece.strip(" :;.()") for piece in apart if not said_by_the_client.search(piece)]
+    missing = [piece for piece in pieces if len(piece) > 5 and not any(piece in text for text in texts)]
+    assert len(pieces) > 20
+    assert missing == []
 
 
 def test_every_key_that_is_described_exists() -> None:

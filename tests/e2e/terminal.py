@@ -7,13 +7,14 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
-from tests.daemon.waiting import until
 from tests.e2e import claude
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ENTER, ESCAPE = "\r", "\x1b"
 SEQUENCE = re.compile(r"\x1b(?:\[[0-9;?<>=]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
 ROWS, COLUMNS = 50, 150
+PATIENCE_S, REPAINT_S = 60.0, 0.5
 
 
 class Terminal:
@@ -30,7 +32,7 @@ class Terminal:
 
     def __init__(self, command: list[str], folder: Path, environment: dict[str, str]) -> None:
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        self._resize(COLUMNS)
         self.process = subprocess.Popen(
             command,
             cwd=folder,
@@ -69,12 +71,25 @@ class Terminal:
         """Type a word, wait until the client shows it, and send it."""
         before = self.seen.count(word)
         self.press(word)
-        until(lambda: self.seen.count(word) > before)
+        self.see(word, before + 1)
         self.press(ENTER)
 
-    def see(self, word: str) -> None:
-        """Wait until a word was shown; words without spaces, which may be written as movements."""
-        until(lambda: word in self.seen)
+    def see(self, word: str, times: int = 1) -> None:
+        """Wait until a word was shown so often; a word without spaces, which may be written as movements.
+
+        Programs write only what differs from what stands there, which may be half a word: from time to time
+        everything has to be painted anew.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while self.seen.count(word) < times:
+            assert time.monotonic() < deadline, f"{word} was not shown"
+            time.sleep(REPAINT_S)
+            self._resize(COLUMNS - 1 if self._columns == COLUMNS else COLUMNS)
+            self.process.send_signal(signal.SIGWINCH)
+
+    def _resize(self, columns: int) -> None:
+        self._columns = columns
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
 
     def _read(self) -> None:
         while True:

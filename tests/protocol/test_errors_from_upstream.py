@@ -101,7 +101,7 @@ TABLE: dict[str, tuple[int, object, int, str, bool | None, str]] = {
     ),
     "401 page": (401, PAGE, 403, "permission_error", False, "and its api_base_url: is it the workspace's?"),
     "403 page": (403, PAGE, 403, "permission_error", False, "and its api_base_url: is it the workspace's?"),
-    "403 token": (403, {"message": "Invalid Token"}, 403, "permission_error", False, "(`ccr config check`)."),
+    "403 token": (403, {"message": "Invalid Token"}, 403, "permission_error", False, "(`ccr doctor`)."),
     "403 rate limit of 0": (403, ZERO, 400, "permission_error", False, "choose another model"),
     "429 rate limit of 0": (429, ZERO, 400, "permission_error", False, "choose another model"),
     "404": (404, MISSING, 400, "invalid_request_error", False, "`ccr status`"),

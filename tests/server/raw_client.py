@@ -56,6 +56,7 @@ class RawClient:
             elif "content-length" in answered.headers:
                 answered.body = await self.reader.readexactly(int(answered.headers["content-length"]))
         assert not [name for name in answered.headers if name.startswith("access-control-")]
+        assert answered.headers["request-id"] == answered.headers["x-request-id"] != ""
         return answered
 
     async def is_closed(self) -> bool:

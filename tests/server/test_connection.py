@@ -14,6 +14,7 @@ from ccr.errors import RequestError
 from ccr.server.body import body_of
 from ccr.server.connection import Connection, Server
 from ccr.server.turns import Turns
+from tests.server.raw_client import ask
 from tests.server.service import config_for, running
 
 
@@ -44,6 +45,18 @@ async def test_errors_outside_a_request_have_our_shape(
     assert "secret words" not in str(body)
     assert len(caplog.records) == 1
     made.close()
+
+
+@pytest.mark.parametrize("length", [8_000, 9_000])
+async def test_a_header_that_is_too_long_is_told_as_such(length: int) -> None:
+    async with running(config_for("http://127.0.0.1:1")) as service:
+        data = f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\nx: {'a' * length}\r\n\r\n"
+        answered = await ask(service.port, data.encode())
+    if length < 8192:
+        assert answered.status == 200
+        return
+    assert answered.status == 400
+    assert "a header is longer than 8 KB" in answered.json["error"]["message"]
 
 
 async def test_an_answer_that_has_begun_is_broken_off() -> None:

@@ -183,7 +183,7 @@ async def test_a_principal_that_is_gone_is_told_with_the_remedy(clock: Clock) ->
 @pytest.mark.parametrize(
     ("sign_in", "environ", "remedy"),
     [
-        (None, {}, "Check this provider's api_key (`ccr config check`)"),
+        (None, {}, "Check this provider's api_key (`ccr doctor`)"),
         (SignIn(), {"DATABRICKS_TOKEN": "canary-wrong"}, "Check this provider's identity (`ccr doctor`)"),
     ],
 )

@@ -70,10 +70,6 @@ class LazyGroup(click.Group):
         command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return command if isinstance(command, click.Command) else None
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take `ccr help` for `ccr --help`, as the npm router does."""
-        return super().parse_args(ctx, ["--help"] if args == ["help"] else args)
-
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

@@ -175,7 +175,7 @@ def _definitive(
         )
     is_about_credential = is_about_token(said.message)
     if status in {401, 403} or (status == 400 and is_about_credential):
-        checked = "identity (`ccr doctor`)" if signs_in else "api_key (`ccr config check`)"
+        checked = f"{'identity' if signs_in else 'api_key'} (`ccr doctor`)"
         remedy = f"Check this provider's {checked}"
         if said.is_page:  # of a login, or of what stands before a private workspace
             remedy += " and its api_base_url: is it the workspace's?"

@@ -27,18 +27,20 @@ def connection_limit(descriptors: int | None = None) -> int:
     return max(MIN_CONNECTIONS, min(MAX_CONNECTIONS, (descriptors - OWN_DESCRIPTORS) // 2))
 
 
-def full_answer() -> bytes:
-    """Return the whole answer to a connection that is one too many."""
+def full_answer(request_id: str) -> bytes:
+    """Return the whole answer to a connection that is one too many; its request is never read."""
     error = ApiError(
         503, "ccr has too many open connections; try again in a moment", error_type="overloaded_error"
     )
-    body = error_body(error, "anthropic", "")
+    body = error_body(error, "anthropic", request_id)
     lines = [
         "HTTP/1.1 503 Service Unavailable",
         "content-type: application/json",
         f"content-length: {len(body)}",
         "retry-after: 1",
         "connection: close",
+        f"request-id: {request_id}",
+        f"x-request-id: {request_id}",
         "server: ccr",
     ]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -143,8 +143,10 @@ class Server(web.Server):
         """Start the deadline of a new connection."""
         super().connection_made(handler, transport)
         if len(self.connections) > self._limit:
-            self.throttle.warn("a connection too many was refused", {"limit": self._limit})
-            transport.write(full_answer())
+            request_id = new_request_id()
+            fields: dict[str, object] = {"request_id": request_id, "limit": self._limit}
+            self.throttle.warn("a connection too many was refused", fields)
+            transport.write(full_answer(request_id))
             handler.force_close()
             return
         self._silent[handler] = self._loop.call_later(FIRST_REQUEST_S, handler.force_close)

@@ -44,7 +44,7 @@ def test_the_token_is_refused(status: int, body: bytes) -> None:
 
 @pytest.mark.parametrize(("status", "body"), REFUSED)
 @pytest.mark.parametrize(
-    ("signs_in", "remedy"), [(True, "identity (`ccr doctor`)."), (False, "api_key (`ccr config check`).")]
+    ("signs_in", "remedy"), [(True, "identity (`ccr doctor`)."), (False, "api_key (`ccr doctor`).")]
 )
 def test_a_second_refusal_tells_the_person_what_to_check(
     status: int, body: bytes, signs_in: bool, remedy: str
