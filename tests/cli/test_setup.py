@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
+import ssl
 import stat
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 from click.testing import CliRunner, Result
 
 from ccr.cli import setup_writing
@@ -253,6 +258,57 @@ def test_problems_in_the_rest_of_the_file_stop_it(home: Path, workspace: ApiWork
     config_file(home).write_text('{"PORT": "many", "Providers": []}')
     with pytest.raises(ConfigError, match="PORT"):
         unattended(workspace)
+
+
+def test_the_way_there_is_written_and_shown_without_its_password(
+    home: Path, workspace: ApiWorkspace, tmp_path: Path
+) -> None:
+    ca_file = tmp_path / "company.pem"
+    trustme.CA().cert_pem.write_to_path(str(ca_file))
+    proxy = "http://me:canary-password@127.0.0.1:9"  # not asked for this machine
+    result = unattended(workspace, "--proxy", proxy, "--ca-file", str(ca_file))
+    assert result.exit_code == 0, result.output
+    assert "canary-password" not in result.output
+    assert '+  "CA_FILE"' in result.output
+    written = document(home)
+    assert (written["PROXY_URL"], written["CA_FILE"]) == (proxy, str(ca_file))
+    again = unattended(workspace, "--proxy", "none")
+    assert again.exit_code == 0
+    assert document(home) == {**written, "PROXY_URL": "none"}
+
+
+def test_a_workspace_that_is_not_reached_names_what_may_be_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    asked = ("--host", f"http://127.0.0.1:{port}", "--token-env", "MY_TOKEN", "--yes")
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(StartError) as caught:
+        run(*asked)
+    assert "--proxy" not in str(caught.value)
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(StartError, match=r"ALL_PROXY is set, .* --proxy env"):
+        run(*asked)
+    with pytest.raises(StartError) as caught:
+        run(*asked, "--proxy", "env")
+    assert "only when told to" not in str(caught.value)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=greet, args=(listener, context), daemon=True)
+        thread.start()
+        with pytest.raises(StartError, match="--ca-file FILE"):
+            run("--host", f"https://127.0.0.1:{listener.getsockname()[1]}", *asked[2:])
+        thread.join(10)
+
+
+def greet(listener: socket.socket, context: ssl.SSLContext) -> None:
+    """Accept one connection and begin TLS on it."""
+    connection, _ = listener.accept()
+    with connection, contextlib.suppress(OSError):
+        context.wrap_socket(connection, server_side=True).close()
 
 
 @pytest.mark.fault("L112", outcome="a linked config.json is read, and written where it leads")

@@ -119,6 +119,7 @@ async def test_in_the_queue() -> None:
         async with asyncio.timeout(5):
             while service.app.upstream.snapshot()["databricks"]["queued"]:  # noqa: ASYNC110 - no event for it
                 await asyncio.sleep(0.002)
+        await assert_cancelled(service)
         go_on.set()
         assert (await first.answer()).status == 200
         await first.send(request(service.port, body=message_body()))

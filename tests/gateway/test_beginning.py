@@ -268,11 +268,24 @@ async def test_an_upstream_that_says_nothing_at_all(line: str) -> None:
         running(two(provider("a", a.url, line), provider("b", b.url, line)), patience=patience) as service,
     ):
         answered = await asked(service, line)
-        if line == CHAT:  # it has been told that the answer begins
-            assert b"sent nothing for" in answered.body
-        else:
-            assert b"hel" in answered.body
-            assert len(b.got) == 1
+        assert b"hel" in answered.body
+        assert len(b.got) == 1
+
+
+@pytest.mark.parametrize("line", LINES)
+async def test_a_head_without_a_first_event_is_late_after_the_provider_s_own_time(line: str) -> None:
+    async def silent(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        await exchange.until_closed()
+
+    async with raw_upstream(silent) as raw:
+        to = provider("a", raw.url, line)
+        timeouts = replace(to.network.timeouts, first_byte_s=0.05)
+        to = replace(to, network=replace(to.network, timeouts=timeouts))
+        async with running(config(to), patience=Patience(ping_s=3600)) as service, asyncio.timeout(20):
+            answered = await asked(service, line)
+            assert answered.status == 504
+            assert "a sent nothing for" in answered.json["error"]["message"]
 
 
 @pytest.mark.parametrize("line", LINES)

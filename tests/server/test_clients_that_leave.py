@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,8 @@ from tests.server.service import config_for, message_body, running
 from tests.upstream.raw import Exchange, good_completion, raw_upstream, text_chunk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.server.service import Service
 
 
@@ -73,6 +76,16 @@ async def test_who_leaves_in_back_off() -> None:
         assert len(raw.got) == 1
 
 
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """Each client needs four: both ends of its connection and of the provider's are in this process."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], min(before[1], 4096)), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("many_descriptors")
 @pytest.mark.fault("K102", outcome="tasks and descriptors are back where they were")
 async def test_500_clients_leave_at_once() -> None:
     async def play(exchange: Exchange) -> None:
@@ -85,15 +98,14 @@ async def test_500_clients_leave_at_once() -> None:
         await asyncio.sleep(0.05)
         tasks, descriptors = len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count
         service.app.server._limit = 10_000
-        for _ in range(5):
-            clients = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(100)]
-            for _, writer in clients:
-                writer.write(request(service.port, body=message_body(stream=True)))
-            async with asyncio.timeout(30):
-                for reader, _ in clients:
-                    await reader.readuntil(b'"hel"')
-            for _, writer in clients:
-                writer.transport.abort()
+        clients = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(500)]
+        for _, writer in clients:
+            writer.write(request(service.port, body=message_body(stream=True)))
+        async with asyncio.timeout(60):
+            for reader, _ in clients:
+                await reader.readuntil(b'"hel"')
+        for _, writer in clients:
+            writer.transport.abort()
         await service.idle()
         async with asyncio.timeout(10):
             while (

@@ -15,7 +15,7 @@ import click
 from ccr.cli.setup_writing import add_alias, install_claude_if_missing, tell_next_steps, write_shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ccr.config.paths import Paths
     from ccr.setup.session import Session, Sight
@@ -36,6 +36,7 @@ class Choices:
     models: tuple[str, ...]
     name: str
     api: Any
+    ways: Mapping[str, str]
     asks: bool
     is_devbox: bool
     with_proof: bool
@@ -58,6 +59,8 @@ class Choices:
     show_default=True,
     help="The workspace's dialect to use.",
 )
+@click.option("--proxy", metavar="URL", help="The proxy on the way there, for PROXY_URL; env: HTTPS_PROXY's.")
+@click.option("--ca-file", metavar="FILE", help="Certificates (PEM) to trust as well, for CA_FILE.")
 @click.option("--name", default="databricks", show_default=True, help="The provider's name in config.json.")
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing; take what was found.")
 @click.option(
@@ -78,6 +81,8 @@ def setup(
     store_token: bool,
     models: tuple[str, ...],
     api: str,
+    proxy: str | None,
+    ca_file: str | None,
     name: str,
     yes: bool,
     devbox: bool,
@@ -101,6 +106,7 @@ def setup(
         models=models,
         name=name,
         api=api,
+        ways={key: way for key, way in (("PROXY_URL", proxy), ("CA_FILE", ca_file)) if way is not None},
         asks=asks,
         is_devbox=devbox,
         with_proof=not no_proof,
@@ -134,7 +140,9 @@ def _session(paths: Paths, choices: Choices, *, stores_token: bool) -> Session:
         raise click.UsageError(NO_HOST)
     who = _who(choices, url, profiles, stores_token=stores_token)
     click.echo(f"Workspace  {url}\nIdentity   {who.method}")
-    return Session(paths.config_file, old, written, os.environ, choices.name, url, who.keys, choices.api)
+    return Session(
+        paths.config_file, old, written, os.environ, choices.name, url, who.keys, choices.api, choices.ways
+    )
 
 
 def _ask_host(found: str | None) -> str:
@@ -188,10 +196,24 @@ def _look(session: Session) -> Sight:
         sight = asyncio.run(look(session))
     except UpstreamError as error:
         raise StartError(
-            f"{error.message}.\n`ccr doctor` looks closer once there is a configuration."
+            f"{error.message}.{_way_there(session, error.message)}\n"
+            "`ccr doctor` looks closer once there is a configuration."
         ) from error
     _tell(sight)
     return sight
+
+
+def _way_there(session: Session, message: str) -> str:
+    """Return what may be missing on the way to a workspace that was not reached."""
+    from ccr.config.network import ENVIRONMENT, PROXY_KEYS
+
+    if "certificate" in message:
+        return "\n--ca-file FILE trusts the company's certificate authority."
+    named = next((name for name in ENVIRONMENT if os.environ.get(name, "").strip()), None)
+    is_told = any(key in session.document(["m"]) for key in PROXY_KEYS)
+    if named is None or is_told:
+        return ""
+    return f"\n{named} is set, but ccr asks a proxy only when told to: --proxy env."
 
 
 def _models(session: Session, sight: Sight, choices: Choices) -> tuple[str, ...]:

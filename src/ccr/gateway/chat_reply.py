@@ -78,6 +78,8 @@ class ChatReply:
         is closed.
         """
         try:
+            if self._waited_s:
+                self._check_patience()
             more = KEEP_ALIVE if self._waited_s else b""
             self._first = more
             while more is not KEEP_ALIVE and b"data:" not in more:
@@ -120,22 +122,29 @@ class ChatReply:
 
     async def _received(self) -> bytes:
         """Return the next bytes. Raises TimeoutError when the client is to get a sign of life instead."""
-        limit_s = self._patience.idle_s if self.received_bytes else self._patience.whole_s
         while True:
-            wait_s = max(0.0, min(self._patience.ping_s, limit_s - self._waited_s))
+            wait_s = max(0.0, min(self._patience.ping_s, self._limit_s - self._waited_s))
             try:
                 data = await self.answer.next(wait_s)
             except TimeoutError:
                 self._waited_s += wait_s
-                if self._waited_s >= limit_s:
-                    raise UpstreamError(
-                        504, f"{self._provider} sent nothing for {limit_s:.0f} s; the answer is cut"
-                    ) from None
+                self._check_patience()
                 if self._is_between_events:
                     raise
                 continue
             self._waited_s = 0.0
             return data
+
+    @property
+    def _limit_s(self) -> float:
+        patience = self._patience
+        return patience.idle_s if self.received_bytes else patience.first_byte_s or patience.idle_s
+
+    def _check_patience(self) -> None:
+        if self._waited_s >= self._limit_s:
+            raise UpstreamError(
+                504, f"{self._provider} sent nothing for {self._limit_s:.0f} s; the answer is cut"
+            )
 
     def _relayed(self, data: bytes) -> bytes:
         """Return what one read lets out: whole events, up to an error; at the end all that is left."""

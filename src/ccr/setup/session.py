@@ -38,7 +38,10 @@ UNDECIDED: Final = "not-chosen-yet"
 
 @dataclass(frozen=True)
 class Session:
-    """What is decided so far. written: the document in place ({} when there is none); old: its bytes."""
+    """What is decided so far. written: the document in place ({} when there is none); old: its bytes.
+
+    ways: keys of the file beside the provider's that say how the workspace is reached.
+    """
 
     path: Path
     old: bytes | None
@@ -48,6 +51,11 @@ class Session:
     url: str
     identity: Mapping[str, str]
     api: Api = "chat"
+    ways: Mapping[str, str] = field(default_factory=dict)
+
+    def document(self, models: Sequence[str]) -> dict[str, Any]:
+        """Return the document with these models."""
+        return document_with({**self.written, **self.ways}, self.entry(models))
 
     def entry(self, models: Sequence[str]) -> Entry:
         """Return the provider's entry with these models."""
@@ -55,7 +63,7 @@ class Session:
 
     def data(self, models: Sequence[str]) -> bytes:
         """Return the file's content with these models; the very bytes in place when they say the same."""
-        document = document_with(self.written, self.entry(models))
+        document = self.document(models)
         if self.old is not None and document == self.written:
             return self.old
         return bytes_from_document(document)
@@ -66,7 +74,7 @@ class Session:
 
     def change(self, models: Sequence[str]) -> Change:
         """Return the change of config.json, with masked texts to show."""
-        document = document_with(self.written, self.entry(models))
+        document = self.document(models)
         before = "" if self.old is None else bytes_from_document(masked(dict(self.written))).decode()
         after = bytes_from_document(masked(document)).decode()
         return Change(self.path, self.old, self.data(models), before, after)

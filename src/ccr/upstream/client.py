@@ -175,7 +175,7 @@ class Upstream:
                 raise unreachable(again, provider=provider.name, host=host_of(url)) from again
         answer.key = key
         try:
-            await begun(answer, first_event_s)
+            await begun(answer, min(first_event_s, self._first_byte_of(provider)))
         except BaseException:
             answer.close()
             raise
@@ -197,20 +197,22 @@ class Upstream:
             if way.proxy is None
             else session.post(url, data=_Body(body), headers=headers, proxy=way.proxy, allow_redirects=False)
         )
-        own_s = provider.network.timeouts.first_byte_s
-        first_byte_s = own_s or self._first_byte_s
+        first_byte_s = self._first_byte_of(provider)
         try:
             response = await self._deadlines.within(first_byte_s, sending)
         except aiohttp.ConnectionTimeoutError:
             raise
         except TimeoutError as error:
-            host = host_of(url)
-            raise silent(first_byte_s, provider=provider.name, host=host, is_own=bool(own_s)) from error
+            is_own = provider.network.timeouts.first_byte_s is not None
+            raise silent(first_byte_s, provider=provider.name, host=host_of(url), is_own=is_own) from error
         try:
             return Answer(response, self._deadlines, provider=provider.name, host=host_of(url))
         except BaseException:
             response.close()
             raise
+
+    def _first_byte_of(self, provider: Provider) -> float:
+        return provider.network.timeouts.first_byte_s or self._first_byte_s
 
     def _standing(self, provider: Provider) -> Standing:
         standing = self._standings.get(provider.name)
