@@ -161,6 +161,11 @@ def _host(root: Section, api_key: Secret | None, auth: Auth) -> str:
     if is_loopback(host):
         if auth == "none":
             root.findings.warn("AUTH", "is none: every program on this machine can use the providers' keys")
+        elif api_key is not None and len(api_key.reveal()) < REMOTE_KEY_CHARACTERS:
+            root.findings.notes.append(
+                f"APIKEY has fewer than {REMOTE_KEY_CHARACTERS} characters, which other users of this machine "
+                "might guess; without APIKEY ccr makes a key that nobody guesses."
+            )
         return host
     if auth == "none":
         root.problem(
