@@ -163,8 +163,8 @@ def _host(root: Section, api_key: Secret | None, auth: Auth) -> str:
             root.findings.warn("AUTH", "is none: every program on this machine can use the providers' keys")
         elif api_key is not None and len(api_key.reveal()) < REMOTE_KEY_CHARACTERS:
             root.findings.notes.append(
-                f"APIKEY has fewer than {REMOTE_KEY_CHARACTERS} characters: other users of this machine might "
-                "guess it; without APIKEY ccr makes a key that nobody guesses."
+                f"APIKEY has fewer than {REMOTE_KEY_CHARACTERS} characters: other users of this machine "
+                "might guess it; without APIKEY ccr makes a key that nobody guesses."
             )
         return host
     if auth == "none":
