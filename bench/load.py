@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 STREAM_KB = 64
 BACK_TO_REST = 1.2
 BACK_S = 60
+BODIES_S = (20, 60, 180)
 MODEL = "databricks-claude-sonnet-4"
 
 
@@ -136,8 +137,11 @@ def run(pid: int, port: int, folder: Path, arguments: argparse.Namespace) -> int
     rest = memory_mb(pid)
     beside = Beside(port)
     beside.start()
-    load = generate(port, body("x" * 8 * 2**20, stream=False), folder, arguments.bodies, 20)
-    said, highest = peak(load, pid)
+    for seconds in BODIES_S:  # a busy machine needs longer until each is answered; nothing else is at stake
+        load = generate(port, body("x" * 8 * 2**20, stream=False), folder, arguments.bodies, seconds)
+        said, highest = peak(load, pid)
+        if said["errors"] or said["requests"] >= arguments.bodies:
+            break
     waited_s = beside.end()
     began = time.monotonic()
     while memory_mb(pid) > rest * BACK_TO_REST and time.monotonic() - began < BACK_S:

@@ -23,6 +23,8 @@ def test_every_threat_names_a_test_that_exists() -> None:
     for row in rows:
         named = NAMED.findall(row)
         assert named, f"no test in: {row}"
+        assert len(named) == len(re.findall(r"\b(?:tests|scripts)/", row)), f"a test is misspelt in: {row}"
+        assert all(test.startswith("test_") for _, test in named if test), row
         for file, test in named:
             path = ROOT / file
             if not path.is_file() or (test and test not in names_of(path)):

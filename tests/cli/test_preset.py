@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +15,6 @@ from ccr.errors import CcrError, ConfigError, StartError
 from tests.cli.test_code import TELLS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.daemon.installation import Installation
 
 CONFIG: dict[str, Any] = {
@@ -204,7 +203,11 @@ def test_a_preset_runs_claude_through_a_service_of_its_own(
         told = json.loads(done.stdout)
         assert told["arguments"][2:] == arguments
         assert told["arguments"][0] == "--settings"
-        settings = json.loads(told["arguments"][1])
+        file = Path(told["arguments"][1])
+        assert file.stat().st_mode & 0o777 == 0o600, (
+            "arguments are seen by others, and answers may be secrets"
+        )
+        settings = json.loads(file.read_text())
         assert settings == {
             "statusLine": {"type": "command", "command": "ccr statusline team", "padding": 0},
             "env": {"TEAM": "yes"},

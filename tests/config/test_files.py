@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -232,3 +234,33 @@ def test_drafts_of_killed_processes_are_removed(tmp_path: Path) -> None:
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {mine.name, names["young"], names["of init"], names["other"]}
     clear_drafts(tmp_path / "missing")
+
+
+WRITES = """
+import sys
+import time
+from pathlib import Path
+from ccr.config.private import write_private
+contents = [letter.encode() * 300_000 for letter in "ab"]
+print("ready", flush=True)
+while True:
+    for content in contents:
+        write_private(Path(sys.argv[1]), content)
+"""
+
+
+@pytest.mark.fault("L109", outcome="a file that is being written is the old one or the new one, whole")
+def test_a_kill_in_the_middle_of_writing(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    write_private(file, b"b" * 300_000)
+    chance = random.Random(3)  # noqa: S311 - when to kill is no secret
+    for _ in range(8):
+        with subprocess.Popen([sys.executable, "-c", WRITES, str(file)], stdout=subprocess.PIPE) as writing:
+            assert writing.stdout is not None
+            writing.stdout.readline()
+            time.sleep(chance.uniform(0.0, 0.05))
+            writing.kill()
+        data = file.read_bytes()
+        assert len(data) == 300_000
+        assert data in (b"a" * 300_000, b"b" * 300_000)
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}

@@ -525,6 +525,13 @@ def test_service_port_of_the_environment_wins(port: str, meant: int) -> None:
     assert load(GOOD, {"SERVICE_PORT": port}).port == meant
 
 
+def test_a_key_that_can_be_guessed_is_told() -> None:
+    (note,) = load({**GOOD, "APIKEY": "canary"}).notes
+    assert "APIKEY has fewer than 24 characters" in note
+    assert "canary" not in note
+    assert load({**GOOD, "APIKEY": "k" * 24}).notes == ()
+
+
 def test_a_wrong_service_port() -> None:
     assert "environment.SERVICE_PORT" in problems(GOOD, {"SERVICE_PORT": "x"})
 

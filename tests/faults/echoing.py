@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote, quote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,17 @@ ANSWERS: Final = (
     (200, "text/html", "<html>sign in, %s</html>"),
     (200, SSE, 'data: {"error":{"message":"%s"}}\n\n'),
     (200, SSE, BEGUN + 'data: {"error":{"message":"%s"}}\n\n'),
+    (400, "application/json", '{"error":{"message":"what are %e?"}}'),
+    (503, "text/plain", "%e"),
 )
+
+
+def encoded(secret: str) -> str:
+    """Return a secret as it may stand in what somebody quotes: in URLs, in JSON, in Base64 of any length."""
+    data = secret.encode()
+    in_base64 = [b64encode(before + data + after) for before in (b"", b"a", b"ab") for after in (b"", b"cd")]
+    forms = [quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1]]
+    return " ".join([*forms, *(each.decode() for each in in_base64)])
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -52,6 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         given = " ".join(self.headers[name].removeprefix("Bearer ") for name in headers if self.headers[name])
         status, kind, text = ANSWERS[Handler.number % len(ANSWERS)]
         Handler.number += 1
+        text = text.replace("%e", encoded(given)) if given else text
         self._say(status, kind, text.replace("%s", given), location=f"https://login.test/{given}")
 
     def _sign_in(self, asked: str) -> None:

@@ -40,8 +40,11 @@ def proofs() -> Iterator[Proof]:
         name = path.relative_to(TESTS).as_posix()
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                is_test = node.name.startswith(("test_", "Test"))
                 for decorator in node.decorator_list:
                     if ast.unparse(decorator).startswith("pytest.mark.fault("):
+                        if not is_test:
+                            raise ValueError(f"{name}::{node.name}: a marker on what is never run")
                         yield _proof(decorator, f"{name}::{node.name}")
 
 
@@ -64,9 +67,7 @@ def matrix() -> str:
     assert not unknown, f"markers name rows that do not exist: {sorted(unknown)}"
     out = []
     for letter, title in TABLES.items():
-        out.append(
-            f"### {letter}: {title}\n\n| | what is done | what comes of it | test |\n|---|---|---|---|\n"
-        )
+        out.append(f"### {letter}: {title}\n\n{HEAD}")
         for row, text in rows().items():
             if row.startswith(letter):
                 out.append(_line(row, text, found.get(row, [])))

@@ -12,7 +12,7 @@ import pytest
 
 from ccr.config.model import Config, Secret
 from ccr.errors import StartError
-from ccr.launcher.client_settings import settings_of, with_settings
+from ccr.launcher.client_settings import settings_of, settings_text, with_settings
 from ccr.launcher.environment import Target
 from ccr.launcher.launch import become_claude, claude_program, program_on_path
 
@@ -85,7 +85,7 @@ STATUS_LINE = {"type": "command", "command": "ccr statusline", "padding": 0}
 )
 def test_the_status_line_goes_with_the_settings(enabled: bool, given: list[str], handed: list[str]) -> None:
     config = Config(status_line={"enabled": enabled})
-    assert with_settings(given, settings_of(config)) == handed
+    assert with_settings(given, settings_text(settings_of(config))) == handed
 
 
 def test_a_presets_status_line_is_asked_for_by_its_name() -> None:

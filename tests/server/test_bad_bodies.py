@@ -174,6 +174,26 @@ async def test_big_numbers_in_tools_are_kept() -> None:
         assert b"1180591620717411303424" in raw.got[0].body
 
 
+@pytest.mark.parametrize("api", ["chat", "anthropic"])
+@pytest.mark.fault("J44", outcome="2^70 in a tool's input is kept digit by digit, on both routes")
+async def test_big_numbers_in_the_input_of_a_call_are_kept(api: str) -> None:
+    call = {"type": "tool_use", "id": "t1", "name": "t", "input": {"n": 2**70, "f": 0.1}}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": "done"}
+    messages = [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+    ]
+    body = message_body(messages=messages, tools=[{"name": "t", "input_schema": {"type": "object"}}])
+    async with raw_upstream(good_completion) as raw:
+        config = config_for(raw.url) if api == "chat" else native_config(raw.url)
+        async with running(config) as service:
+            await ask(service.port, request(service.port, body=body))
+        sent = json.loads(raw.got[0].body)["messages"][1]
+        given = sent["tool_calls"][0]["function"]["arguments"] if api == "chat" else None
+        assert (json.loads(given) if given else sent["content"][0]["input"]) == {"n": 2**70, "f": 0.1}
+
+
 @pytest.mark.fault("J53", outcome="sent on whole")
 async def test_an_image_of_30_megabytes_goes_through() -> None:
     data = "A" * 30_000_000

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +87,11 @@ def test_the_table_of_routes_is_frozen() -> None:
         "/": ("root", "GET", "HEAD", True),
         "/health": ("health", "GET", True),
     }
+
+
+def test_the_page_shows_every_route_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "http.md").read_text("utf-8")
+    table = page.partition("## Routes")[2].partition("\n\nNothing else")[0]
+    first = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    shown = {path for cell in first for path in re.findall(r"(/[\w/{}]*)`", cell)}
+    assert shown == set(ROUTES)

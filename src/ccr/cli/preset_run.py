@@ -34,7 +34,7 @@ def _run(name: str, arguments: tuple[str, ...]) -> None:
     from ccr.config.paths import Paths
     from ccr.config.private import make_private_folder, write_private
     from ccr.daemon.control import ask_to_reload, start
-    from ccr.launcher.client_settings import settings_of
+    from ccr.launcher.client_settings import settings_of, settings_text
     from ccr.launcher.launch import become_claude, claude_program, target_of
     from ccr.presets import store
     from ccr.presets.plan import plan_of
@@ -59,5 +59,9 @@ def _run(name: str, arguments: tuple[str, ...]) -> None:
     elif is_changed:
         ask_to_reload(service, local_key(service, config))  # before the client asks for what is new in it
     target = target_of(config, started.state.address, local_key(service, config))
-    settings = {**settings_of(config, name), **plan.settings}
+    settings = settings_text({**settings_of(config, name), **plan.settings})
+    if plan.settings:  # of somebody else's making: answers to its questions, a key perhaps, may stand in them
+        file = service.home / "claude-settings.json"
+        write_private(file, settings.encode())
+        settings = str(file)
     become_claude(program, replace(target, settings=settings), os.environ, arguments)

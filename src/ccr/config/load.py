@@ -164,6 +164,11 @@ def _host(root: Section, api_key: Secret | None, auth: Auth) -> str:
     if is_loopback(host):
         if auth == "none":
             root.findings.warn("AUTH", "is none: every program on this machine can use the providers' keys")
+        elif api_key is not None and len(api_key.reveal()) < REMOTE_KEY_CHARACTERS:
+            root.findings.notes.append(
+                f"APIKEY has fewer than {REMOTE_KEY_CHARACTERS} characters: other users of this machine "
+                "might guess it; without APIKEY ccr makes a key that nobody guesses."
+            )
         return host
     if api_key is None and not is_remote_allowed and auth != "none":
         root.findings.warn("HOST", "has no effect without an APIKEY: only this machine is let in (127.0.0.1)")

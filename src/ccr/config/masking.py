@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from ccr.config.model import Secret
 from ccr.config.transformer_files import steps_of
@@ -25,6 +25,7 @@ SECRET_OPTION: Final = re.compile(
 """Names whose texts are secrets, in options of transformers and whatever else people write."""
 SHORTEST_SECRET: Final = 6
 """A shorter text is no secret, and would take harmless words out of every line."""
+_FOR_URLS: Final = str.maketrans("+/", "-_")
 
 
 class Mask:
@@ -32,8 +33,8 @@ class Mask:
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         texts = {secret.reveal() for secret in secrets}
-        forms = {form for text in texts for form in _forms(text)}
-        self._forms = sorted((form for form in forms if len(form) >= SHORTEST_SECRET), key=len, reverse=True)
+        forms = {form for text in texts if len(text) >= SHORTEST_SECRET for form in _forms(text)}
+        self._forms = sorted(forms, key=len, reverse=True)
 
     def __call__(self, line: str) -> str:
         """Return the line without secrets, and without what looks like one."""
@@ -72,7 +73,22 @@ def _named_secrets(value: Any, name: str) -> Iterator[str]:
             yield entry
 
 
-def _forms(text: str) -> tuple[str, ...]:
+def _forms(text: str) -> set[str]:
     data = text.encode("utf-8", "surrogateescape")
-    whole = base64.b64encode(data).decode().rstrip("=")
-    return text, json.dumps(text)[1:-1], quote(text, safe=""), whole
+    escaped = json.dumps(text)[1:-1]
+    written = {text, escaped, json.dumps(escaped)[1:-1], quote(text, safe=""), quote(text), quote_plus(text)}
+    encoded = {
+        base64.b64encode(data).decode().rstrip("="),
+        *(_in_base64(data, offset) for offset in range(3)),
+    }
+    return written | encoded | {form.translate(_FOR_URLS) for form in encoded}
+
+
+def _in_base64(data: bytes, offset: int) -> str:
+    """Return what of the data is the same in every Base64 text in which it begins at byte 3n + offset.
+
+    A secret rarely stands alone: ``name:secret`` is what a proxy or a sign-in gets.
+    """
+    whole = base64.b64encode(bytes(offset) + data).decode().rstrip("=")
+    last = len(whole) if (offset + len(data)) % 3 == 0 else -1  # the last sign depends on what follows
+    return whole[(0, 2, 3)[offset] : last]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Target:
     model: the default route's, which the client picks its request dialect by. family_models: by alias of
     the client, the model to ask for; ``model`` where an alias is missing. context_tokens: the smallest
     window of those that the client may take for a million, None when unknown. small_fast_model: for the
-    client's background work. is_interactive: False in scripts. settings: handed over with ``--settings``.
+    client's background work. is_interactive: False in scripts. settings: handed over with
+    ``--settings``, as JSON or the name of a file; "": none.
     """
 
     base_url: str
@@ -59,7 +60,7 @@ class Target:
     api_timeout_s: float = 600.0
     small_fast_model: str | None = None
     is_interactive: bool = True
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: str = ""
 
 
 @dataclass(frozen=True)

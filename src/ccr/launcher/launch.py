@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ccr.errors import StartError
-from ccr.launcher.client_settings import settings_of, with_settings
+from ccr.launcher.client_settings import settings_of, settings_text, with_settings
 from ccr.launcher.detours import detours
 from ccr.launcher.environment import FAMILY_VARIABLES, Target, claude_environment
 
@@ -80,7 +80,7 @@ def target_of(config: Config, base_url: str, key: Secret) -> Target:
         api_timeout_s=config.api_timeout_s,
         small_fast_model=config.small_fast_model,
         is_interactive=not config.non_interactive,
-        settings=settings_of(config),
+        settings=settings_text(settings_of(config)),
     )
 
 
