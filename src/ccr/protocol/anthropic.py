@@ -174,6 +174,8 @@ _PLAIN_WORDS = {
     "`null`": "null",
 }
 _MODEL_MAX_CHARS = 256
+MAX_MESSAGES = 100_000
+"""Anthropic's own limit of a request; millions of empty ones would keep the loop for a third of a second."""
 _SEPARATORS = re.compile(r"[/\\,]")
 
 
@@ -258,6 +260,8 @@ def _decode(data: bytes) -> MessagesRequest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise refusal_of_body(error) from None
     request = cast("MessagesRequest", taken)
+    if len(taken.messages) > MAX_MESSAGES:
+        raise RequestError(f"messages: at most {MAX_MESSAGES} messages are taken, got {len(taken.messages)}")
     written = [bytes(message) for message in taken.messages]
     request.messages = _MESSAGES_SEEN.decoded(written, _message_from_json)
     return request
