@@ -14,7 +14,14 @@ import pytest
 from ccr.config.keys import local_key, stored_key
 from ccr.config.model import Config, Secret
 from ccr.config.paths import Paths
-from ccr.config.private import create_private, make_private_folder, read_private, write_private
+from ccr.config.private import (
+    create_private,
+    draft_beside,
+    make_private_folder,
+    read_private,
+    remove_drafts,
+    write_private,
+)
 from ccr.errors import StartError
 
 
@@ -233,3 +240,21 @@ def test_a_kill_in_the_middle_of_writing(tmp_path: Path) -> None:
         assert len(data) == 300_000
         assert data in (b"a" * 300_000, b"b" * 300_000)
         assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_drafts_of_processes_that_are_gone_are_removed(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    write_private(file, b"kept")
+    mine = draft_beside(file, b"a key")
+    theirs = mine.rename(tmp_path / mine.name.replace(f".{os.getpid()}.", ".77."))
+    for name in ("notes.tmp", "config.json.77.tmp", "config.json.77.0123456.tmp"):
+        (tmp_path / name).touch()
+    remove_drafts(tmp_path, lambda pid: pid == 77)
+    assert theirs.exists()
+    remove_drafts(tmp_path, lambda pid: pid == 78)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "config.json",
+        "config.json.77.0123456.tmp",
+        "config.json.77.tmp",
+        "notes.tmp",
+    ]

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+DRAFT = re.compile(r".+\.(?P<pid>[0-9]{1,7})\.[0-9a-f]{8}\.tmp")
+"""The names that `draft_beside` gives."""
 
 
 def make_folder(folder: Path) -> None:
@@ -69,6 +73,17 @@ def read_private(path: Path, *, limit_bytes: int = 65536) -> bytes:
         return os.read(descriptor, limit_bytes)
     finally:
         os.close(descriptor)
+
+
+def remove_drafts(folder: Path, is_alive: Callable[[int], bool]) -> None:
+    """Remove what processes that were killed had half written: a draft of the configuration holds keys.
+
+    is_alive: tells of a process id whether it is one of a process. Raises OSError when it cannot be read.
+    """
+    for file in list(folder.iterdir()):
+        match = DRAFT.fullmatch(file.name)
+        if match is not None and not is_alive(int(match["pid"])):
+            file.unlink(missing_ok=True)
 
 
 def draft_beside(path: Path, data: bytes) -> Path:

@@ -20,12 +20,13 @@ import ccr
 from ccr.config.keys import local_key
 from ccr.config.load import load_config
 from ccr.config.paths import Paths
+from ccr.config.private import remove_drafts
 from ccr.daemon import lock
 from ccr.daemon.handover import Handover, take_over
 from ccr.daemon.listen import client_address, fits, listen
 from ccr.daemon.log import adjust_log, open_log, secrets_of
 from ccr.daemon.memory import give_back_freed_memory, keep_freed_memory, spare_the_collector
-from ccr.daemon.process import start_time_of
+from ccr.daemon.process import is_alive, start_time_of
 from ccr.daemon.report import CANNOT_FOLLOW
 from ccr.daemon.state import State, remove_state, write_state
 from ccr.daemon.unit import VARIABLE
@@ -94,6 +95,7 @@ def _run_locked(
     key = local_key(paths, config)
     if taken is None:
         remove_state(paths)  # of a process that is gone: the lock is ours
+        remove_drafts(paths.home, is_alive)
     log = open_log(paths, config, secrets_of(config, key, environ))
     with contextlib.closing(_listening(config, taken)) as listening:
         service = _Service(paths, environ, config, key, log, listening, held, taken, report, announce)
