@@ -184,6 +184,7 @@ def run(folder: str, processes: list[subprocess.Popen], arguments: argparse.Name
             (home / name).write_text(text)
             (home / name).chmod(0o600)
         (home / "config.json").write_text(config(port, upstream, way))
+        (home / "config.json").chmod(0o600)
         environments[way] = {**os.environ, "CCR_HOME": str(home)}
     ccr_port, environment = ccr_ports["chat"], environments["chat"]
     (Path(folder) / "nginx.conf").write_text(NGINX.format(folder=folder, upstream=upstream, port=nginx_port))
