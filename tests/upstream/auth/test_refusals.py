@@ -44,14 +44,16 @@ def test_the_token_is_refused(status: int, body: bytes) -> None:
 
 @pytest.mark.parametrize(("status", "body"), REFUSED)
 @pytest.mark.parametrize(
-    ("signs_in", "remedy"), [(True, "identity (`ccr doctor`)."), (False, "api_key (`ccr doctor`).")]
+    ("signs_in", "remedy"), [(True, "identity (`ccr doctor`)"), (False, "api_key (`ccr doctor`)")]
 )
 def test_a_second_refusal_tells_the_person_what_to_check(
     status: int, body: bytes, signs_in: bool, remedy: str
 ) -> None:
     error = upstream_error(status, body, {}, provider="databricks", model="m", signs_in=signs_in)
     assert (error.status, error.error_type, error.should_retry) == (403, "permission_error", False)
-    assert error.message.endswith(f"Check this provider's {remedy}")
+    is_page = body.startswith(b"<html>")
+    ending = " and its api_base_url: is it the workspace's?" if is_page else "."
+    assert error.message.endswith(f"Check this provider's {remedy}{ending}")
 
 
 @pytest.mark.parametrize(
