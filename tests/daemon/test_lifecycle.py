@@ -119,7 +119,7 @@ class TestScarcity:
     @pytest.mark.fault("L114", outcome="a configuration that cannot be written stays as it was: exit code 1")
     def test_a_configuration_that_cannot_be_written(self, installation: Installation) -> None:
         before = installation.paths.config_file.read_bytes()
-        # Where coverage is measured it writes a file of its own at the end, which fails here with a traceback.
+        # Where coverage is measured it writes a file of its own at the end, and fails with a traceback.
         environ = {
             name: value for name, value in installation.environ().items() if not name.startswith("COVERAGE")
         }

@@ -21,6 +21,7 @@ import pytest
 
 from ccr.config.model import Config, Secret
 from ccr.config.paths import Paths
+from ccr.config.private import write_private
 from ccr.daemon import control, lock, process
 from ccr.daemon.__main__ import main as daemon_main
 from ccr.daemon.health import ask_health, ask_status, proof_of
@@ -473,6 +474,27 @@ class TestMain:
         assert core == ("(0, 0" if most == 0 else "(1, 1")
         soft, hard = descriptors.strip("()\n ").split(", ")
         assert soft == hard
+
+    def test_last_words_hold_no_secret(self, paths: Paths) -> None:
+        key = "a-key-of-a-provider-8Zq"
+        provider = {"name": "p", "api_base_url": "http://127.0.0.1:9/chat", "api_key": key, "models": ["m"]}
+        values = {"PORT": 0, "Providers": [provider], "Router": {"default": "p,m"}}
+        write_private(paths.config_file, json.dumps(values).encode())
+        program = f"""
+import os, sys
+from ccr.daemon import main
+from ccr.daemon.report import Report
+
+async def serve(self):
+    raise RuntimeError("it had {key}")
+
+main._Service.serve = serve
+sys.exit(main.run({{**os.environ, "CCR_HOME": {str(paths.home)!r}}}, Report(None)))
+"""
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "RuntimeError: it had ***" in done.stderr
+        assert key not in done.stderr + paths.log_file.read_text()
 
     def test_a_crash_leaves_no_file(self, tmp_path: Path) -> None:
         program = "import os; from ccr.daemon.main import _harden; _harden(); os.abort()"

@@ -13,12 +13,14 @@ import os
 import resource
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import ccr
 from ccr.config.keys import local_key
 from ccr.config.load import load_config
+from ccr.config.masking import Mask
 from ccr.config.paths import Paths
 from ccr.config.private import clear_drafts
 from ccr.daemon import lock
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from ccr.daemon.handover import Taken
     from ccr.daemon.report import Report
 
+TOLD_IN_A_SENTENCE: Final = (ConfigError, StartError, OSError)
 NO_CORE_BYTES: Final = 1
 """Not 0, which the kernel heeds for files alone: where a program collects crashes, it gets the image all the
 same. At 1 neither happens (source: Linux, fs/coredump.c, the guard against a collector that crashes itself).
@@ -77,7 +80,7 @@ def run(
             held.release()
             if taken is not None:
                 taken.close()
-    except (ConfigError, StartError, OSError) as error:
+    except TOLD_IN_A_SENTENCE as error:
         report.tell("failed", str(error))
         print(f"ccr: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, StartError) else 1
@@ -96,7 +99,8 @@ def _run_locked(
     if taken is None:
         remove_state(paths)  # of a process that is gone: the lock is ours
         clear_drafts(paths.home)
-    log = open_log(paths, config, secrets_of(config, key, environ))
+    secrets = secrets_of(config, key, environ)
+    log = open_log(paths, config, secrets)
     with contextlib.closing(_listening(config, taken)) as listening:
         service = _Service(paths, environ, config, key, log, listening, held, taken, report, announce)
         try:
@@ -104,7 +108,11 @@ def _run_locked(
                 runner.run(service.serve())
         except Exception as error:
             log.critical("the service ended with an error", extra={"fields": {"error": repr(error)}})
-            raise  # the traceback goes to stderr, that is the start log
+            if isinstance(error, TOLD_IN_A_SENTENCE):
+                raise
+            # stderr is the start log, whose last words `ccr start` shows
+            print(Mask(secrets)("".join(traceback.format_exception(error))), file=sys.stderr)
+            return 1
         finally:
             remove_state(paths, service.instance)
     log.info("stopped")
