@@ -336,3 +336,24 @@ async def test_names_of_events_that_are_no_error() -> None:
     ):
         assert events_of(await asked(service, NATIVE))[0]["type"] == "message_start"
         assert native("message_stop").encode() in (await asked(service, NATIVE)).body
+
+
+async def test_a_client_is_told_that_its_answer_begins_soon_after_the_head() -> None:
+    go_on = asyncio.Event()
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        await go_on.wait()
+        await exchange.chunk(text_chunk("hello") + FINISH + DONE)
+        await exchange.end()
+
+    async with (
+        raw_upstream(play) as raw,
+        running(config(provider("a", raw.url, CHAT)), patience=Patience(first_event_s=0.01)) as service,
+        raw_client(service.port) as client,
+    ):
+        await client.send(request(service.port, "/v1/messages", message_body(stream=True)))
+        async with asyncio.timeout(5):
+            await client.reader.readuntil(b"event: message_start")
+            go_on.set()
+            await client.reader.readuntil(b"event: message_stop")

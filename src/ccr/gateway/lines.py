@@ -106,7 +106,7 @@ class Lines:
 
     async def messages(self, body: bytes, record: Record) -> Reply | StreamReply:
         """Answer a Messages request. Raises ApiError."""
-        record.effort.first_event_s = self._parts.patience.ping_s
+        record.effort.first_event_s = self._parts.patience.begin_s
         native: NativeRequest | None = None
         request: MessagesRequest | None = None
         if self._native.is_anywhere:
@@ -132,7 +132,7 @@ class Lines:
 
     async def chat_completions(self, body: bytes, record: Record) -> Reply | StreamReply:
         """Answer a chat request. Raises ApiError."""
-        record.effort.first_event_s = self._parts.patience.ping_s
+        record.effort.first_event_s = self._parts.patience.begin_s
         chat, body = read(decode_chat_request, body, record)
         found, facts = await self._choosing.find(ChatView(chat, body), body, record)
         chat = untagged(chat, found, facts, chat_without_tag)

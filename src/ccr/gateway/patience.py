@@ -20,10 +20,13 @@ Word = Literal["ping", "keep_alive", "give_up"]
 class Patience:
     """Seconds. idle_s: an upstream that sends nothing for so long has failed.
 
+    first_event_s: how long a stream's first event, which may be an error, is waited for once there is a head;
+    then the client is told that its answer begins.
     first_byte_s: how long it may be silent before the first byte of its answer's body; None: idle_s.
     last_bytes_s: once the upstream gave its finish_reason, how long to wait for token counts and the end.
     """
 
+    first_event_s: float = 1.0
     ping_s: float = 15.0
     keep_alive_after_s: float = 120.0
     keep_alive_every_s: float = 60.0
@@ -40,6 +43,11 @@ class Patience:
             idle_s=timeouts.idle_s or self.idle_s,
             first_byte_s=timeouts.first_byte_s or self.first_byte_s,
         )
+
+    @property
+    def begin_s(self) -> float:
+        """How long the first event of a stream is waited for before anything goes to the client."""
+        return min(self.first_event_s, self.ping_s)
 
     @property
     def whole_s(self) -> float:

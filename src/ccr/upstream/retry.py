@@ -87,7 +87,7 @@ class Effort:
     retries: int = 0
     sent: int = 0
     failures: list[str] = field(default_factory=list)
-    first_event_s: float = 15.0
+    first_event_s: float = 1.0
 
 
 class Budget:
