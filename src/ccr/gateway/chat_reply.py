@@ -87,7 +87,7 @@ class ChatReply:
                 if not more:
                     raise UpstreamError(502, f"{self._provider} closed the stream before its first event")
                 self._first += more
-        except BaseException:
+        except BaseException:  # also where the client leaves: nobody has this answer yet to close it
             self.answer.close()
             raise
 

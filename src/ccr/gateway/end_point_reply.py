@@ -47,7 +47,7 @@ class EndPointReply:
         source = Source(inner)
         try:
             response = await end_point.response(inner.headers, source.chunks(), context, asked)
-        except BaseException as error:
+        except BaseException as error:  # also where the client leaves, in the middle of the plugin's work
             leave(inner, error if isinstance(error, ApiError) else None)
             raise
         return cls(inner, response, source, end_point.name)

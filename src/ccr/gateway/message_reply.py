@@ -73,7 +73,7 @@ class MessageReply:
                 first += begun
             if self.stream.error is not None and CONTENT not in first:
                 raise self.stream.error
-        except BaseException:
+        except BaseException:  # also where the client leaves: nobody has this answer yet to close it
             self.answer.close()
             raise
         self._first = first
