@@ -297,12 +297,14 @@ def test_files_of_transformers_and_routers_that_are_gone(home: Path, tmp_path: P
         "providers": [provider],
         "transformers": [{"path": "own.js"}, {"path": "$NOWHERE/x.js"}, {"path": "~/none-such.js"}],
         "CUSTOM_ROUTER_PATH": "/nowhere/router.js",
+        "REWRITE_SYSTEM_PROMPT": "/nowhere/prompt.md",
         "fallback": {"default": ["open,c"], "think": []},
         "Router": {"default": "other,x"},
     }
     (folder / "config.json").write_text(json.dumps(document))
     done = CliRunner().invoke(cli, ["import", str(folder), "--yes"], env={"NOWHERE": str(folder)})
     assert "The custom router /nowhere/router.js is not there" in done.output
+    assert "The system prompt /nowhere/prompt.md is not there" in done.output
     assert "~/none-such.js is not there" in done.output
     assert "Router.default is open,a/b, the first model" in done.output
 

@@ -394,10 +394,6 @@ def test_a_long_value_is_quoted_in_part() -> None:
         (with_provider(tokenizer={"a": 1}), "Providers[0].tokenizer has no effect: ccr estimates tokens"),
         (with_provider(models=["m", "M"]), "Providers[0].models[1] names 'M' a second time"),
         (with_provider(transformer={"mm": {"use": []}}), "transformer.mm is not known"),
-        (
-            {**GOOD, "REWRITE_SYSTEM_PROMPT": "/x"},
-            "REWRITE_SYSTEM_PROMPT has no effect: ccr sends the client's system prompt",
-        ),
         ({**GOOD, "forceUseImageAgent": True}, "forceUseImageAgent has no effect: there is no image agent"),
         ({**GOOD, "plugins": [{"name": "x"}]}, "plugins has no effect: ccr measures every answer's speed"),
         ({**GOOD, "AUTH": "none"}, "AUTH is none: every program on this machine"),

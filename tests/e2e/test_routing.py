@@ -76,6 +76,23 @@ def test_a_subagent_goes_where_its_tag_says(serve: Callable[..., Service], api: 
     assert tagged == []
 
 
+@pytest.mark.parametrize("model", ["claude-sonnet-5", SONNET])
+@ROUTES
+def test_a_system_prompt_of_the_persons(
+    serve: Callable[..., Service], tmp_path: Path, api: str, model: str
+) -> None:
+    prompt = tmp_path / "prompt.md"
+    prompt.write_text("You are the assistant of this house.")
+    service = served(serve, api, Turn(text="one"), REWRITE_SYSTEM_PROMPT=str(prompt))
+    assert service.claude("say hello", model=model).text == "one"
+    [body] = service.chats()
+    sent = json.dumps(body)
+    assert "You are the assistant of this house.\\n# Environment\\n" in sent
+    assert "# Harness" not in sent
+    assert "# Tone and style" not in sent
+    assert str(tmp_path / "work") in sent, "the client says where it works"
+
+
 @ROUTES
 def test_the_router_of_a_project(
     serve: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, api: str

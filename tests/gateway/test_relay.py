@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ccr.config.load import config_from_bytes
+from ccr.config.model import SystemPrompt
 from ccr.sandbox import AnthropicFake, Script, Turn
 from ccr.transformers.registry import build
 from tests.server.raw_client import ask, request
@@ -15,6 +17,8 @@ from tests.server.service import running
 from tests.upstream.raw import Exchange, raw_upstream
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ccr.config.model import Config
 
 MODEL = "claude-opus-4-5"
@@ -71,6 +75,17 @@ async def test_a_request_is_passed_on(asked: str) -> None:
         assert not [name for name in got.headers if "databricks" in name]
         assert service.records[0]["api"] == "anthropic"
         assert "rules" not in service.records[0]
+
+
+async def test_a_system_prompt_of_the_persons_is_passed_on(tmp_path: Path) -> None:
+    async with raw_upstream(answer) as raw:
+        own = SystemPrompt(path=tmp_path / "p.md", text="Mine.")
+        async with running(dataclasses.replace(config_for(raw.url), system_prompt=own)) as service:
+            values = {**json.loads(BODY % MODEL.encode()), "system": "Theirs.\n<env>\n</env>"}
+            body = json.dumps(values).encode()
+            assert (await ask(service.port, request(service.port, body=body))).status == 200
+            assert json.loads(raw.got[0].body) == {**values, "system": "Mine.\n<env>\n</env>"}
+            assert service.records[0]["rules"] == ["system_prompt_replaced"]
 
 
 @pytest.mark.parametrize(

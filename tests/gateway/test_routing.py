@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ccr.config.model import Config, Router, Step
+from ccr.config.model import Config, Router, Step, SystemPrompt
 from ccr.sandbox import Workspace
 from tests.gateway.native_service import native_config, post
 from tests.routing.requests import ULTRATHINK, body_of
@@ -108,6 +108,39 @@ async def test_the_tag_of_a_subagent_never_leaves(make: Any, changes: Any) -> No
         assert record["rules"][0] == "subagent_tag_removed"
         counts = service.app.gateway.metrics.snapshot()["rules"]
         assert counts["subagent_tag_removed"] == 1
+
+
+PROMPT = "Client.\n\n# Environment\n - kept"
+
+
+@BOTH
+async def test_the_system_prompt_of_the_person(make: Any, tmp_path: Path) -> None:
+    own = SystemPrompt(path=tmp_path / "p.md", text="Mine.\n")
+    async with (
+        Workspace() as workspace,
+        running(configured(make, workspace.url, system_prompt=own)) as service,
+    ):
+        block = {"type": "text", "text": PROMPT, "cache_control": {"type": "ephemeral"}}
+        answered = await asked(service, system=[{"type": "text", "text": "Who."}, block])
+        assert answered.status == 200, answered.body
+        sent = json.dumps((await sent_to(workspace))[1])
+        assert '"Mine.\\n# Environment\\n - kept", "cache_control": {"type": "ephemeral"}' in sent
+        assert "Client." not in sent
+        await asked(service, system=[{"type": "text", "text": "You review."}])
+        assert "Mine." not in json.dumps((await sent_to(workspace))[1])
+        await service.idle()
+        assert service.records[0]["rules"][0] == "system_prompt_replaced"
+        assert "system_prompt_replaced" not in service.records[1].get("rules", [])
+        assert service.app.gateway.metrics.snapshot()["rules"]["system_prompt_replaced"] == 1
+        values = await explained(service, system=PROMPT)
+        assert values["changed"][0] == "system_prompt_replaced"
+        half = body_of(system=PROMPT).replace(b'"hello"', b'"\\ud83d"')
+        assert (await ask(service.port, request(service.port, "/v1/messages", half))).status == 200
+        await service.idle()
+        rules = service.records[-1]["rules"]
+        assert rules[:2] == ["half_character_replaced", "system_prompt_replaced"]
+        refused = await asked(service, system=[3])
+        assert (refused.status, "system" in refused.json["error"]["message"]) == (400, True)
 
 
 async def test_an_openai_client_is_routed_as_well() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from ccr.config.model import Config, Provider, Router, Secret, SignIn, Step, TransformerFile
+from ccr.config.model import Config, Provider, Router, Secret, SignIn, Step, SystemPrompt, TransformerFile
 from ccr.config.transformer_files import own_files
 from ccr.errors import ConfigError, Problem
 from ccr.plugins.hosting import plugin_loader
@@ -349,6 +349,32 @@ class TestOwnFiles:
             assert (await ask(service.port, explain)).json["rule"] == "custom"
             router.unlink()
             await until(lambda: bool(service.app.live.report()["problems"]))
+
+    async def test_an_edited_system_prompt_counts(self, tmp_path: Path) -> None:
+        file, prompt = tmp_path / "config.json", tmp_path / "prompt.md"
+        file.write_text("it")
+        prompt.write_text("First.")
+
+        def load() -> Config:
+            own = SystemPrompt(path=prompt, text=prompt.read_text())
+            return dataclasses.replace(config_for("http://127.0.0.1:1"), system_prompt=own)
+
+        async def sent(service: Service) -> str:
+            body = message_body(system="Theirs.\n# Environment\n")
+            explain = request(service.port, "/v1/messages", body, "x-ccr-explain: 1")
+            return (await ask(service.port, explain)).body.decode()
+
+        source = Source(file, load, lambda _: None)
+        async with running(load()) as service, watching(service, source):
+            assert "First." in await sent(service)
+            upstream = service.app.live.current.shared
+            prompt.write_text("Second, and longer.")
+            await until(lambda: service.app.live.report()["generation"] == 2)
+            assert "Second" in await sent(service)
+            assert service.app.live.current.shared is upstream, "the connections stay"
+            prompt.unlink()
+            await until(lambda: bool(service.app.live.report()["problems"]))
+            assert "Second" in await sent(service)
 
     async def test_a_file_that_the_built_in_step_stands_for_is_not_looked_at(self, tmp_path: Path) -> None:
         file = tmp_path / "databricks.js"

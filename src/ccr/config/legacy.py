@@ -9,10 +9,6 @@ SPEED: Final = (
     "{{tokenSpeed}} show it"
 )
 WITHOUT_EFFECT: Final = {
-    "REWRITE_SYSTEM_PROMPT": (
-        "has no effect: ccr sends the client's system prompt as it is; `claude --system-prompt-file` or "
-        "`--append-system-prompt` change it"
-    ),
     "plugins": SPEED,
     "Plugins": SPEED,
 }

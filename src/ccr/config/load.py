@@ -15,6 +15,7 @@ from ccr.config.interpolate import Interpolation, joined
 from ccr.config.legacy import WITHOUT_EFFECT
 from ccr.config.model import Auth, Config, LogLevel, Secret
 from ccr.config.network import GLOBAL_KEYS, ca_files_from, no_proxy_from, proxy_url_from
+from ccr.config.own_prompt import system_prompt_from
 from ccr.config.parse import MalformedError, Table, values_from_bytes
 from ccr.config.providers import providers_from
 from ccr.config.router import router_from
@@ -49,6 +50,7 @@ KEYS = (
     ),
     *GLOBAL_KEYS,
     *("transformers", "Providers", "providers", "Router", "fallback", "CUSTOM_ROUTER_PATH"),
+    "REWRITE_SYSTEM_PROMPT",
     *("forceUseImageAgent", "StatusLine", "NON_INTERACTIVE_MODE", "ANTHROPIC_SMALL_FAST_MODEL"),
 )
 CUSTOM_ROUTER_SUFFIXES = (".py", ".js", ".cjs", ".mjs")
@@ -150,6 +152,7 @@ def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Ste
         providers=providers,
         router=router_from(root, providers),
         custom_router=_custom_router(root),
+        system_prompt=system_prompt_from(root),
         status_line=_status_line(root),
         non_interactive=root.boolean("NON_INTERACTIVE_MODE", default=False),
         small_fast_model=root.text("ANTHROPIC_SMALL_FAST_MODEL", allowed="the name of a model"),

@@ -81,6 +81,14 @@ class TransformerFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SystemPrompt:
+    """``REWRITE_SYSTEM_PROMPT``: a text in place of the client's own system prompt, and its file."""
+
+    path: Path
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SignIn:
     """What a provider says about its Databricks identity; None where it says nothing and it is looked for.
 
@@ -198,6 +206,7 @@ class Config:
     ca_files: certificates to trust beside the system's.
     node_command: ``NODE_COMMAND``, the program that runs transformers in JavaScript; None: ``node`` on PATH.
     custom_router: ``CUSTOM_ROUTER_PATH``, an absolute path that ends in .py or is JavaScript.
+    system_prompt: what takes the place of the client's own; None leaves it as it is.
     non_interactive: claude is started for scripts: no terminal, no input. small_fast_model: the client's.
     warnings: sentences for the person, something is not as they may expect.
     notes: sentences on how something was understood.
@@ -220,6 +229,7 @@ class Config:
     providers: tuple[Provider, ...] = ()
     router: Router = field(default_factory=Router)
     custom_router: Path | None = None
+    system_prompt: SystemPrompt | None = None
     status_line: Mapping[str, Any] | None = None
     non_interactive: bool = False
     small_fast_model: str | None = None

@@ -38,6 +38,7 @@ def values_from_config(config: Config) -> dict[str, Any]:
         "Providers": [_provider(provider) for provider in config.providers],
         "Router": {**without_secrets(config.router.others), **values_from_router(config.router)},
         "CUSTOM_ROUTER_PATH": str(config.custom_router or ""),
+        "REWRITE_SYSTEM_PROMPT": str(config.system_prompt.path) if config.system_prompt is not None else "",
         "StatusLine": without_secrets(config.status_line),
         "NON_INTERACTIVE_MODE": config.non_interactive,
         "ANTHROPIC_SMALL_FAST_MODEL": config.small_fast_model or "",

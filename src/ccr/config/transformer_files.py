@@ -106,10 +106,11 @@ def steps_of(config: Config) -> list[Step]:
 
 
 def own_files(config: Config) -> tuple[Path, ...]:
-    """Return the files of code that a configuration has loaded: transformers, and the custom router."""
+    """Return the files of the person's that a configuration has loaded: transformers, router, prompt."""
     is_needed = any(map(is_forced, steps_of(config)))
     files = [Path(file.path) for file in config.transformers if is_needed or not file.is_built_in]
-    return (*files, *([config.custom_router] if config.custom_router is not None else []))
+    prompt = config.system_prompt.path if config.system_prompt is not None else None
+    return (*files, *(file for file in (config.custom_router, prompt) if file is not None))
 
 
 def is_databricks_custom(name: str) -> bool:

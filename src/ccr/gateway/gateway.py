@@ -83,6 +83,7 @@ class Gateway:
             message_id=message_id,
             clock=clock,
             end_points=end_points or {},
+            system_prompt=config.system_prompt,
         )
         self._lines = Lines(parts, routes.messages_urls)
         self.explaining = Explaining(self._lines, config)

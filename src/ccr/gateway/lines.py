@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ccr.errors import RequestError
 from ccr.gateway.bodies import read
 from ccr.gateway.chat_line import ChatLine
 from ccr.gateway.choosing import untagged
@@ -16,6 +17,8 @@ from ccr.gateway.sending import Sending
 from ccr.gateway.transforming import Transforming
 from ccr.protocol.anthropic import decode_messages_request
 from ccr.protocol.openai import decode_chat_request
+from ccr.routing.own_prompt import RULE as PROMPT_REPLACED
+from ccr.routing.own_prompt import with_own_prompt
 from ccr.routing.untagged import chat_without_tag, messages_without_tag, native_without_tag
 from ccr.routing.views import ChatView, MessagesView, NativeView
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Collection, Mapping
 
+    from ccr.config.model import SystemPrompt
     from ccr.gateway.chat_reply import ChatReply
     from ccr.gateway.choosing import Choosing
     from ccr.gateway.lasting import Lasting
@@ -43,6 +47,7 @@ class Parts:
     """What the lines are made of.
 
     message_id: makes the ids of messages. clock: monotonic seconds. end_points: routes of plugins, by path.
+    system_prompt: in place of the client's own.
     """
 
     choosing: Choosing
@@ -56,6 +61,7 @@ class Parts:
     message_id: Callable[[], str]
     clock: Callable[[], float]
     end_points: Mapping[str, RemoteEndPoint]
+    system_prompt: SystemPrompt | None = None
 
 
 class Lines:
@@ -107,6 +113,8 @@ class Lines:
     async def messages(self, body: bytes, record: Record) -> Reply | StreamReply:
         """Answer a Messages request. Raises ApiError."""
         record.effort.first_event_s = self._parts.patience.begin_s
+        if self._parts.system_prompt is not None:
+            body = _prompted(body, self._parts.system_prompt, record)
         native: NativeRequest | None = None
         request: MessagesRequest | None = None
         if self._native.is_anywhere:
@@ -167,3 +175,14 @@ class Lines:
         pool = self._parts.routes.pool_of(found.route)
         session = record.client.session_id or ""
         return routes_to_try(found, pool, load=self._parts.upstream.load, session=session)
+
+
+def _prompted(body: bytes, prompt: SystemPrompt, record: Record) -> bytes:
+    """Return a request with the person's own system prompt, where it has the client's."""
+    try:
+        changed, read_body = read(lambda data: with_own_prompt(data, prompt.text), body, record)
+    except RequestError:
+        return body  # whoever decodes the whole of it says what is wrong
+    if changed is not read_body:
+        record.routing_rules += (PROMPT_REPLACED,)
+    return changed

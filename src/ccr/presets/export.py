@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EXPORTED: Final = (
     *("Providers", "Router", "fallback", "transformers", "StatusLine", "CUSTOM_ROUTER_PATH"),
+    "REWRITE_SYSTEM_PROMPT",
     *("API_TIMEOUT_MS", "NON_INTERACTIVE_MODE", "ANTHROPIC_SMALL_FAST_MODEL", "forceUseImageAgent"),
 )
 """Everything else is of this machine: addresses, ports, keys, proxies, logs, programs."""

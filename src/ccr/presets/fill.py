@@ -89,7 +89,8 @@ def with_whole_paths(document: Mapping[str, Any], folder: Path) -> dict[str, Any
     files = document.get("transformers")
     if isinstance(files, list):
         whole["transformers"] = [_with_path(each, "path", folder) for each in files]
-    whole = dict(_with_path(whole, "CUSTOM_ROUTER_PATH", folder))
+    for key in ("CUSTOM_ROUTER_PATH", "REWRITE_SYSTEM_PROMPT"):
+        whole = dict(_with_path(whole, key, folder))
     styles = document.get("StatusLine")
     if isinstance(styles, dict):
         whole["StatusLine"] = {

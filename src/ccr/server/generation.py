@@ -137,6 +137,7 @@ def _settings_of(config: Config) -> Config:
         claude_path=None,
         stop_timeout_s=Config.stop_timeout_s,
         router=Router(),
+        system_prompt=None,
         status_line=None,
         warnings=(),
         notes=(),

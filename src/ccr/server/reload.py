@@ -1,7 +1,7 @@
 """Noticing that config.json was edited, and taking it over: a cheap look once a second, or SIGHUP.
 
-The files of code that it names (transformers, the custom router) are watched as well, and loaded anew; what
-those load in their turn is not.
+The person's own files that it names (transformers, the custom router, the system prompt) are watched as
+well, and loaded anew; what those load in their turn is not.
 
 An editor may write a file in pieces. So a content that cannot be used is looked at once more a moment later,
 and called a mistake only when it is still the same.
@@ -58,7 +58,7 @@ class Reloader:
         self._source = source
         self._poll_s = poll_s
         self._code = _signature_of_files(own_files(live.current.config))
-        """The files of code that the current configuration has loaded, as they were then."""
+        """The person's own files that the current configuration has loaded, as they were then."""
         self._named = self._code
         """Those that the configuration read last names, as they were before they were loaded."""
         self._seen = self._signature()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 KINDS: Final = ("default", *SCENARIOS)
 KEY_NEEDED: Final = f"an APIKEY of at least {REMOTE_KEY_CHARACTERS} characters"
 ALLOWED: Final = '"ALLOW_REMOTE": true'
+FILES: Final = {"CUSTOM_ROUTER_PATH": "custom router", "REWRITE_SYSTEM_PROMPT": "system prompt"}
 
 
 def make_usable(
@@ -64,14 +65,14 @@ def _find_files(imported: Imported, folder: Path) -> None:
             f"The transformer file {each['path']} is not there." for each in found if each not in there
         ]
         document["transformers"] = there
-    router = document.get("CUSTOM_ROUTER_PATH")
-    if router:
-        path = _whole(router, folder)
-        if is_there(path):
-            document["CUSTOM_ROUTER_PATH"] = path
-        else:
-            del document["CUSTOM_ROUTER_PATH"]
-            imported.lost.append(f"The custom router {path} is not there.")
+    for key, what in FILES.items():
+        if document.get(key):
+            path = _whole(document[key], folder)
+            if is_there(path):
+                document[key] = path
+            else:
+                del document[key]
+                imported.lost.append(f"The {what} {path} is not there.")
 
 
 def is_there(path: str) -> bool:
