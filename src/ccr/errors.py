@@ -2,6 +2,7 @@
 
     CcrError
     ├── ConfigError          the person's configuration is wrong; carries every Problem found
+    ├── StoreError           the database of finished requests cannot be used; says why
     ├── StartError           the service or the client cannot be started; carries the exit code
     ├── ProtocolError        bytes of the upstream that no rule of the wire format allows
     └── ApiError             an answer to the client: status + Anthropic error type + one clear sentence
@@ -16,7 +17,7 @@ This module knows nothing of HTTP libraries, and never holds a secret.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 TYPE_OF_STATUS = {
     400: "invalid_request_error",
@@ -78,6 +79,18 @@ class StartError(CcrError):
 
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
         self.exit_code = exit_code
+        super().__init__(message)
+
+
+class StoreError(CcrError):
+    """The database of finished requests cannot be read or written.
+
+    reason: ``missing``: nothing was kept yet. ``newer``: a newer ccr has made it. ``broken``: it is no
+    database, or a damaged one. ``unusable``: the system refuses it (rights, space, a lock that stays).
+    """
+
+    def __init__(self, reason: Literal["missing", "newer", "broken", "unusable"], message: str) -> None:
+        self.reason = reason
         super().__init__(message)
 
 

@@ -89,6 +89,19 @@ class SystemPrompt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prices:
+    """US dollars per million tokens: of prompts and answers, of cached tokens that are read and written.
+
+    None where nothing is said of cached tokens: they count like the others of the prompt.
+    """
+
+    input: float
+    output: float
+    cache_read: float | None = None
+    cache_write: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SignIn:
     """What a provider says about its Databricks identity; None where it says nothing and it is looked for.
 
@@ -154,6 +167,7 @@ class Provider:
     max_tokens: model -> the most that is asked for; models without a limit of the person's are not in it.
     fetch_images: images that requests name by https addresses are fetched for it.
     max_payload_bytes: the largest body it takes; None where that is not known.
+    prices: model -> what its tokens cost by the person's own word, in place of the catalog's prices.
     more_keys: keys beside ``api_key``, which is the first. network: the way there.
     discovered: further models that its workspace served when it was asked last (upstream/discovered.py); not
     of the file, and only for requests that name them.
@@ -171,6 +185,7 @@ class Provider:
     max_tokens: Mapping[str, int] = field(default_factory=dict)
     fetch_images: bool = False
     max_payload_bytes: int | None = None
+    prices: Mapping[str, Prices] = field(default_factory=dict)
     more_keys: tuple[Secret, ...] = ()
     network: Network = field(default_factory=Network)
     discovered: tuple[str, ...] = ()

@@ -68,6 +68,11 @@ class Paths:
         return self.home / ".handover"
 
     @property
+    def usage_file(self) -> Path:
+        """The database of finished requests; SQLite keeps files beside it with names that begin so."""
+        return self.home / "usage.sqlite"
+
+    @property
     def log_dir(self) -> Path:
         """All logs."""
         return self.home / "logs"

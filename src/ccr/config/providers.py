@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from ccr.config import limits, network, sign_in
+from ccr.config import limits, network, prices, sign_in
 from ccr.config.address import is_loopback
 from ccr.config.api import api_from, key_header_from
 from ccr.config.findings import shape
@@ -31,6 +31,7 @@ KEYS = (
     "transformer",
     "api",
     *limits.KEYS,
+    *prices.KEYS,
     *network.KEYS,
 )
 NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f,]")
@@ -102,6 +103,7 @@ def _provider(section: Section, steps: StepReader, environ: Mapping[str, str]) -
         max_tokens=limits.max_tokens_from(section, models),
         fetch_images=section.boolean("fetch_images", default=False),
         max_payload_bytes=limits.max_payload_bytes_from(section, url),
+        prices=prices.prices_from(section, models),
         more_keys=more_keys,
         network=network.network_from(section, environ),
     )

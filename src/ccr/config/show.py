@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ccr.config.model import MASK
 from ccr.config.network import described
+from ccr.config.prices import prices_shown
 from ccr.config.router import values_from_router
 from ccr.config.sign_in import AUTO
 from ccr.protocol.redaction import redacted
@@ -72,6 +73,7 @@ def _provider(provider: Provider) -> dict[str, Any]:
         **({"max_tokens": dict(provider.max_tokens)} if provider.max_tokens else {}),
         "fetch_images": provider.fetch_images,
         "max_payload_bytes": provider.max_payload_bytes or 0,
+        **({"prices": prices_shown(provider.prices)} if provider.prices else {}),
         **({"api_keys": [_masked(key) for key in provider.more_keys]} if provider.more_keys else {}),
         **described(provider.network),
     }

@@ -141,7 +141,9 @@ def _settings_of(config: Config) -> Config:
         status_line=None,
         warnings=(),
         notes=(),
-        providers=tuple(dataclasses.replace(provider, discovered=()) for provider in config.providers),
+        providers=tuple(
+            dataclasses.replace(provider, discovered=(), prices={}) for provider in config.providers
+        ),
     )
 
 
