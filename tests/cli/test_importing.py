@@ -291,18 +291,32 @@ def test_what_has_nothing_wrong_is_not_touched(home: Path) -> None:
 def test_files_of_transformers_and_routers_that_are_gone(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "v1"
     folder.mkdir()
-    (folder / "own.js").write_text("")
+    for name in ("own.js", "with-variable.js"):
+        (folder / name).write_text("")
     provider = {**TAKEN_OVER["Providers"][0], "transformer": {"use": ["mine-alone"]}}
     document = {
         "providers": [provider],
-        "transformers": [{"path": "own.js"}, {"path": "$NOWHERE/x.js"}, {"path": "~/none-such.js"}],
+        "transformers": [
+            {"path": "own.js"},
+            {"path": "$FOLDER/with-variable.js"},
+            {"path": "$FOLDER/x.js"},
+            {"path": "$NOT_SET/own.js"},
+            {"path": "~/none-such.js"},
+        ],
         "CUSTOM_ROUTER_PATH": "/nowhere/router.js",
         "REWRITE_SYSTEM_PROMPT": "/nowhere/prompt.md",
         "fallback": {"default": ["open,c"], "think": []},
         "Router": {"default": "other,x"},
     }
     (folder / "config.json").write_text(json.dumps(document))
-    done = CliRunner().invoke(cli, ["import", str(folder), "--yes"], env={"NOWHERE": str(folder)})
+    done = CliRunner().invoke(cli, ["import", str(folder), "--yes"], env={"FOLDER": str(folder)})
+    written = json.loads((home / "config.json").read_text())
+    assert [each["path"] for each in written["transformers"]] == [
+        str(folder / "own.js"),
+        "$FOLDER/with-variable.js",
+    ]
+    assert "$FOLDER/x.js is not there" in done.output
+    assert "$NOT_SET/own.js is not there" in done.output
     assert "The custom router /nowhere/router.js is not there" in done.output
     assert "The system prompt /nowhere/prompt.md is not there" in done.output
     assert "~/none-such.js is not there" in done.output

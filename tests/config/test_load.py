@@ -117,7 +117,10 @@ def test_a_name_of_a_provider_may_hold_what_the_npm_router_takes(name: str) -> N
 def test_without_a_key_only_this_machine_is_let_in() -> None:
     config = load({**GOOD, "HOST": ANYWHERE})
     assert config.host == "127.0.0.1"
-    assert "HOST has no effect without an APIKEY" in " ".join(config.warnings)
+    warnings = " ".join(config.warnings)
+    assert "HOST has no effect: only this machine is let in (127.0.0.1)" in warnings
+    assert "an APIKEY of at least 24 characters" in warnings
+    assert "ALLOW_REMOTE" in warnings
 
 
 def test_a_model_name_may_hold_commas_and_slashes() -> None:
@@ -461,9 +464,8 @@ def test_a_js_file_is_recognised_by_its_text(tmp_path: Path, quote: str) -> None
     [
         ("databricks.js", None, True),
         ("databricks-headers.js", "module.exports = class { name = 'headers' }", False),
-        ("mine.js", None, False),
-        ("x" * 300 + ".js", None, False),
-        ("databricks.py", None, False),
+        ("mine.js", "", False),
+        ("databricks.py", "", False),
     ],
 )
 def test_files_are_told_apart_by_text_then_by_name(
@@ -476,25 +478,54 @@ def test_files_are_told_apart_by_text_then_by_name(
     assert bool(config.notes) is is_built_in
 
 
-def test_a_forced_file_gives_no_note() -> None:
+@pytest.mark.parametrize("name", ["mine.js", "x" * 300 + ".js", "databricks.py", "", "a/b.js"])
+def test_every_file_that_is_not_there_is_a_problem(tmp_path: Path, name: str) -> None:
+    (tmp_path / "there.py").touch()
+    path = tmp_path / name if name else tmp_path / "folder.py"
+    (tmp_path / "folder.py").mkdir()
+    files = [{"path": str(tmp_path / "there.py")}, {"path": str(path)}, {}, {"path": str(tmp_path / "no.py")}]
+    found = problems({**GOOD, "LOG_LEVEL": 7, "transformers": files})
+    assert list(found) == [
+        "transformers[2].path",
+        "transformers[1].path",
+        "transformers[3].path",
+        "LOG_LEVEL",
+    ]
+    assert "where there is no file" in found["transformers[1].path"].found
+
+
+def test_the_file_of_the_built_in_step_must_be_there_only_when_it_is_forced() -> None:
+    files = [{"path": "/nowhere/databricks.js"}]
+    use: dict[str, Any] = {"use": [["databricks-custom", {"forceJs": True}]]}
+    config = load({**with_provider(transformer={"use": ["databricks-custom"]}), "transformers": files})
+    assert config.transformers[0].is_built_in
+    for transformer in (use, {"m": use}):
+        found = problems({**with_provider(transformer=transformer), "transformers": files})
+        assert list(found) == ["transformers[0].path"]
+
+
+def test_a_forced_file_gives_no_note(tmp_path: Path) -> None:
+    (tmp_path / "databricks.js").write_text("name = 'databricks-custom'")
+    path = str(tmp_path / "databricks.js")
     values = with_provider(transformer={"use": ["databricks-custom"]})
-    config = load({**values, "transformers": [{"path": "/databricks.js", "options": {"forceJs": True}}]})
+    config = load({**values, "transformers": [{"path": path, "options": {"forceJs": True}}]})
     assert config.notes == ()
     assert config.providers[0].steps[-1].options == {"forceJs": True}
 
 
-@pytest.mark.parametrize(
-    ("written", "meant"),
-    [("/a/b.py", "/a/b.py"), ("b.py", "b.py"), ("~/b.py", str(Path("~/b.py").expanduser()))],
-)
-def test_where_a_file_lies(written: str, meant: str) -> None:
-    config = load({**GOOD, "transformers": [{"path": written}]})
-    assert config.transformers[0].path == meant
+@pytest.mark.parametrize("written", ["{folder}/b.py", "b.py", "~/b.py"])
+def test_where_a_file_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "b.py").touch()
+    data = json.dumps({**GOOD, "transformers": [{"path": written.format(folder=tmp_path)}]}).encode()
+    config = config_from_bytes(data, {}, file=str(tmp_path / "config.json"))
+    assert config.transformers[0].path == str(tmp_path / "b.py")
 
 
-def test_steps_may_have_any_name_where_files_are() -> None:
+def test_steps_may_have_any_name_where_files_are(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").touch()
     values = with_provider(transformer={"use": ["mine", ["OpenAI", {"any": 1}]]})
-    config = load({**values, "transformers": [{"path": "/mine.py"}]})
+    config = load({**values, "transformers": [{"path": str(tmp_path / "mine.py")}]})
     assert [step.name for step in config.providers[0].steps] == ["mine", "OpenAI"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,9 @@ from ccr.config.masking import secrets_of_config
 from ccr.config.model import Config, Secret
 from ccr.config.parse import values_from_bytes, without_comments
 from ccr.config.show import values_from_config, without_secrets
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_secret_shows_nothing() -> None:
@@ -177,7 +180,9 @@ def test_a_secret_in_a_url_is_not_shown() -> None:
     assert values_from_config(config)["Providers"][0]["api_base_url"] == "https://h/x?v=1&key=***"
 
 
-def test_secrets_in_options_of_transformers_are_known() -> None:
+def test_secrets_in_options_of_transformers_are_known(tmp_path: Path) -> None:
+    file = tmp_path / "t.js"
+    file.touch()
     use = [["customparams", {"a": {"api_keys": ["canary-1", 3]}, "max_tokens": "4096", "token": "canary-2"}]]
     provider = {
         "name": "p",
@@ -189,7 +194,7 @@ def test_secrets_in_options_of_transformers_are_known() -> None:
     values = {
         "Providers": [provider],
         "Router": {"default": "p,m"},
-        "transformers": [{"path": "t.js", "options": {"clientSecret": "canary-5", "note": "open"}}],
+        "transformers": [{"path": str(file), "options": {"clientSecret": "canary-5", "note": "open"}}],
     }
     config = config_from_bytes(json.dumps(values).encode(), {})
     known = {secret.reveal() for secret in secrets_of_config(config)}

@@ -6,6 +6,7 @@ spelling. Source of the keys and their defaults: the npm router's documentation,
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -22,6 +23,7 @@ from ccr.config.router import router_from
 from ccr.config.section import Section
 from ccr.config.transformer_files import (
     check_before_loading,
+    check_that_files_exist,
     options_by_step,
     transformer_files_from,
 )
@@ -128,9 +130,11 @@ def config_from_bytes(
 
 def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Step], object] | None) -> Config:
     root.warn_of_unknown(KEYS, unsupported=WITHOUT_EFFECT)
-    files: tuple[TransformerFile, ...] = transformer_files_from(root)
+    files_by_key = transformer_files_from(root)
+    files: tuple[TransformerFile, ...] = tuple(files_by_key.values())
     check = check_before_loading(check_step, files)
     providers = providers_from(root, check, options_by_step(files), environ)
+    check_that_files_exist(files_by_key, providers, root)
     _warn_of_image_agent(root)
     api_key = root.secret("APIKEY")
     auth: Auth = root.choice("AUTH", "key", get_args(Auth))
@@ -174,7 +178,11 @@ def _host(root: Section, api_key: Secret | None, auth: Auth) -> str:
             )
         return host
     if api_key is None and not is_remote_allowed and auth != "none":
-        root.findings.warn("HOST", "has no effect without an APIKEY: only this machine is let in (127.0.0.1)")
+        root.findings.warn(
+            "HOST",
+            "has no effect: only this machine is let in (127.0.0.1). Others are with an APIKEY of at least "
+            f'{REMOTE_KEY_CHARACTERS} characters and "ALLOW_REMOTE": true beside it',
+        )
         return LOOPBACK
     if auth == "none":
         root.problem(
@@ -210,7 +218,7 @@ def _custom_router(root: Section) -> Path | None:
     if text is None:
         return None
     path = Path(root.findings.file).absolute().parent / Path(text).expanduser()
-    if path.suffix.lower() not in CUSTOM_ROUTER_SUFFIXES or not path.is_file():
+    if path.suffix.lower() not in CUSTOM_ROUTER_SUFFIXES or not os.path.isfile(path):  # noqa: PTH113 - never raises
         root.problem("CUSTOM_ROUTER_PATH", root.quoted("CUSTOM_ROUTER_PATH"), allowed)
     return path
 

@@ -8,6 +8,7 @@ any name.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +20,7 @@ from ccr.config.section import Section
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ccr.config.model import Config, Step
+    from ccr.config.model import Config, Provider, Step
 
 BUILT_IN_STEP: Final = "databricks-custom"
 FORCE_OPTION: Final = "forceJs"
@@ -31,9 +32,9 @@ SCRIPTS: Final = (".js", ".cjs", ".mjs")
 PYTHON: Final = ".py"
 
 
-def transformer_files_from(root: Section) -> tuple[TransformerFile, ...]:
-    """Read ``transformers``; a file that the built-in step stands for gives a note."""
-    files = []
+def transformer_files_from(root: Section) -> dict[str, TransformerFile]:
+    """Read ``transformers``: key path -> file; a file that the built-in step stands for gives a note."""
+    files = {}
     for path, entry in root.entries("transformers", of="objects with path and options"):
         if not isinstance(entry, dict):
             root.findings.problem(path, shape(entry), "an object with path and options")
@@ -48,8 +49,19 @@ def transformer_files_from(root: Section) -> tuple[TransformerFile, ...]:
             found = section.findings.quoted(section.at("path"), Path(name).name)
             section.problem("path", found, "a transformer in a file that ends in .py or .js")
         else:
-            files.append(_file(name, options, root))
-    return tuple(files)
+            files[section.at("path")] = _file(name, options, root)
+    return files
+
+
+def check_that_files_exist(
+    files: Mapping[str, TransformerFile], providers: tuple[Provider, ...], root: Section
+) -> None:
+    """Note a problem for every file that will have to be loaded and is not there. files: by key path."""
+    is_needed = any(map(is_forced, _steps_of(providers)))
+    for path, file in files.items():
+        if (is_needed or not file.is_built_in) and not os.path.isfile(file.path):  # noqa: PTH113 - never raises
+            found = f"{root.findings.quoted(path, file.path)}, where there is no file"
+            root.findings.problem(path, found, "the path of a file that is there")
 
 
 def options_by_step(files: tuple[TransformerFile, ...]) -> Mapping[str, Mapping[str, Any]]:
@@ -97,9 +109,13 @@ def is_forced(step: Step) -> bool:
 
 def steps_of(config: Config) -> list[Step]:
     """Return every step of every chain, in order."""
+    return _steps_of(config.providers)
+
+
+def _steps_of(providers: tuple[Provider, ...]) -> list[Step]:
     return [
         step
-        for provider in config.providers
+        for provider in providers
         for chain in (provider.steps, *provider.model_steps.values())
         for step in chain
     ]

@@ -16,7 +16,7 @@ from ccr.gateway.native import Native, request_of
 from ccr.gateway.sending import Sending
 from ccr.gateway.transforming import Transforming
 from ccr.protocol.anthropic import decode_messages_request
-from ccr.protocol.openai import decode_chat_request
+from ccr.protocol.chat_shape import decode_client_chat_request
 from ccr.routing.own_prompt import RULE as PROMPT_REPLACED
 from ccr.routing.own_prompt import with_own_prompt
 from ccr.routing.untagged import chat_without_tag, messages_without_tag, native_without_tag
@@ -141,7 +141,7 @@ class Lines:
     async def chat_completions(self, body: bytes, record: Record) -> Reply | StreamReply:
         """Answer a chat request. Raises ApiError."""
         record.effort.first_event_s = self._parts.patience.begin_s
-        chat, body = read(decode_chat_request, body, record)
+        chat, body = read(decode_client_chat_request, body, record)
         found, facts = await self._choosing.find(ChatView(chat, body), body, record)
         chat = untagged(chat, found, facts, chat_without_tag)
 

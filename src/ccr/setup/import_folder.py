@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ccr.config.address import is_loopback
+from ccr.config.interpolate import Interpolation
 from ccr.config.load import REMOTE_KEY_CHARACTERS
 from ccr.config.model import Step
 from ccr.config.router import SCENARIOS
@@ -36,7 +37,7 @@ def make_usable(
     file: what is imported; relative paths start beside it. check_step: raises ValueError on
     a step that cannot be built; of steps that files of the person's may define only the form is checked.
     """
-    _find_files(imported, file.absolute().parent)
+    _find_files(imported, file.absolute().parent, environ)
     files = imported.document.get("transformers") or []
     has_files = any(not is_databricks_custom(each["path"]) for each in files)
     for key in ("Providers", "providers"):
@@ -52,7 +53,7 @@ def make_usable(
     drop_values(imported, environ, file)
 
 
-def _find_files(imported: Imported, folder: Path) -> None:
+def _find_files(imported: Imported, folder: Path, environ: Mapping[str, str]) -> None:
     """Make relative paths whole, and take out files that are not there."""
     document = imported.document
     files = document.get("transformers")
@@ -60,7 +61,11 @@ def _find_files(imported: Imported, folder: Path) -> None:
         found = [
             {**each, "path": _whole(each.get("path"), folder)} for each in files if isinstance(each, dict)
         ]
-        there = [each for each in found if is_there(each["path"]) or is_databricks_custom(each["path"])]
+        there = [
+            each
+            for each in found
+            if _is_there(each["path"], folder, environ) or is_databricks_custom(each["path"])
+        ]
         imported.lost += [
             f"The transformer file {each['path']} is not there." for each in found if each not in there
         ]
@@ -68,16 +73,17 @@ def _find_files(imported: Imported, folder: Path) -> None:
     for key, what in FILES.items():
         if document.get(key):
             path = _whole(document[key], folder)
-            if is_there(path):
+            if _is_there(path, folder, environ):
                 document[key] = path
             else:
                 del document[key]
                 imported.lost.append(f"The {what} {path} is not there.")
 
 
-def is_there(path: str) -> bool:
-    """Tell whether a file is there; of one with a variable in its name nobody knows."""
-    return "$" in path or Path(path).expanduser().is_file()
+def _is_there(path: str, folder: Path, environ: Mapping[str, str]) -> bool:
+    """Tell whether a file is there, with the variables in its name replaced as in a configuration."""
+    written = Interpolation(environ).walk(path)
+    return (folder / Path(written).expanduser()).is_file()
 
 
 def _whole(path: object, folder: Path) -> str:
