@@ -100,7 +100,6 @@ def test_every_variable_of_the_launcher_is_described() -> None:
 def test_every_key_of_the_configuration_is_described() -> None:
     keys = (
         *load.KEYS,
-        *legacy.WITHOUT_EFFECT,
         *router.KEYS,
         *providers.KEYS,
         *legacy.WITHOUT_EFFECT_OF_PROVIDERS,
@@ -133,7 +132,7 @@ def test_messages_that_the_docs_explain_are_those_of_the_program() -> None:
 
 
 def test_every_key_that_is_described_exists() -> None:
-    known = {*load.KEYS, *legacy.WITHOUT_EFFECT, *router.KEYS, *providers.KEYS, "$schema"}
+    known = {*load.KEYS, *router.KEYS, *providers.KEYS, "$schema"}
     known |= {*legacy.WITHOUT_EFFECT_OF_PROVIDERS}
     keys = words("configuration.md").partition("## Keys")[2].partition("## Variables")[0]
     rows = [found for row in ROW.findall(keys) for found in re.findall(r"`([^`]+)`", row)]

@@ -398,7 +398,6 @@ def test_a_long_value_is_quoted_in_part() -> None:
         (with_provider(models=["m", "M"]), "Providers[0].models[1] names 'M' a second time"),
         (with_provider(transformer={"mm": {"use": []}}), "transformer.mm is not known"),
         ({**GOOD, "forceUseImageAgent": True}, "forceUseImageAgent has no effect: there is no image agent"),
-        ({**GOOD, "plugins": [{"name": "x"}]}, "plugins has no effect: ccr measures every answer's speed"),
         ({**GOOD, "AUTH": "none"}, "AUTH is none: every program on this machine"),
         (
             {**GOOD, "HOST": "10.0.0.1", "APIKEY": "k" * 24, "ALLOW_REMOTE": True},

@@ -4,14 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-SPEED: Final = (
-    "has no effect: ccr measures every answer's speed by itself; `ccr logs` and the status line's "
-    "{{tokenSpeed}} show it"
-)
-WITHOUT_EFFECT: Final = {
-    "plugins": SPEED,
-    "Plugins": SPEED,
-}
 WITHOUT_EFFECT_OF_PROVIDERS: Final = {
     "tokenizer": "has no effect: ccr estimates tokens and learns each model's factor from its answers",
 }

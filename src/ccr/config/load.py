@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, get_args
 from ccr.config.address import is_loopback
 from ccr.config.findings import Findings, shape
 from ccr.config.interpolate import Interpolation, joined
-from ccr.config.legacy import WITHOUT_EFFECT
 from ccr.config.model import Auth, Config, LogLevel, Secret
 from ccr.config.network import GLOBAL_KEYS, ca_files_from, no_proxy_from, proxy_url_from
 from ccr.config.own_prompt import system_prompt_from
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from ccr.config.model import Step, TransformerFile
     from ccr.config.paths import Paths
+    from ccr.config.speed import TokenSpeed
 
 KEYS = (
     *(
@@ -52,7 +52,7 @@ KEYS = (
     ),
     *GLOBAL_KEYS,
     *("transformers", "Providers", "providers", "Router", "fallback", "CUSTOM_ROUTER_PATH"),
-    "REWRITE_SYSTEM_PROMPT",
+    *("REWRITE_SYSTEM_PROMPT", "plugins", "Plugins"),
     *("forceUseImageAgent", "StatusLine", "NON_INTERACTIVE_MODE", "ANTHROPIC_SMALL_FAST_MODEL"),
 )
 CUSTOM_ROUTER_SUFFIXES = (".py", ".js", ".cjs", ".mjs")
@@ -129,7 +129,7 @@ def config_from_bytes(
 
 
 def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Step], object] | None) -> Config:
-    root.warn_of_unknown(KEYS, unsupported=WITHOUT_EFFECT)
+    root.warn_of_unknown(KEYS)
     files_by_key = transformer_files_from(root)
     files: tuple[TransformerFile, ...] = tuple(files_by_key.values())
     check = check_before_loading(check_step, files)
@@ -157,6 +157,7 @@ def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Ste
         router=router_from(root, providers),
         custom_router=_custom_router(root),
         system_prompt=system_prompt_from(root),
+        speed=_speed(root),
         status_line=_status_line(root),
         non_interactive=root.boolean("NON_INTERACTIVE_MODE", default=False),
         small_fast_model=root.text("ANTHROPIC_SMALL_FAST_MODEL", allowed="the name of a model"),
@@ -221,6 +222,14 @@ def _custom_router(root: Section) -> Path | None:
     if path.suffix.lower() not in CUSTOM_ROUTER_SUFFIXES or not os.path.isfile(path):  # noqa: PTH113 - never raises
         root.problem("CUSTOM_ROUTER_PATH", root.quoted("CUSTOM_ROUTER_PATH"), allowed)
     return path
+
+
+def _speed(root: Section) -> TokenSpeed | None:
+    if not (root.values.get("plugins") or root.values.get("Plugins")):
+        return None
+    from ccr.config.speed import speed_from  # imported late: few have it
+
+    return speed_from(root)
 
 
 def _warn_of_image_agent(root: Section) -> None:

@@ -56,6 +56,7 @@ def secrets_of_config(config: Config) -> list[Secret]:
         *(provider.api_key for provider in providers),
         *(key for provider in providers for key in provider.more_keys),
         *(each.network.proxy for each in providers if isinstance(each.network.proxy, Secret)),
+        *(config.speed.webhook.secrets if config.speed is not None and config.speed.webhook else ()),
         *(each.sign_in.client_secret for each in providers if each.sign_in is not None),
     ]
     options = (*(step.options for step in steps_of(config)), *(file.options for file in config.transformers))

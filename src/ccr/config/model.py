@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ccr.config.speed import TokenSpeed
+
 Api = Literal["chat", "anthropic", "auto"]
 Auth = Literal["key", "none"]
 KeyHeader = Literal["authorization", "x-api-key"]
@@ -222,6 +224,7 @@ class Config:
     node_command: ``NODE_COMMAND``, the program that runs transformers in JavaScript; None: ``node`` on PATH.
     custom_router: ``CUSTOM_ROUTER_PATH``, an absolute path that ends in .py or is JavaScript.
     system_prompt: what takes the place of the client's own; None leaves it as it is.
+    speed: where the speed of each answer goes; None for nowhere.
     non_interactive: claude is started for scripts: no terminal, no input. small_fast_model: the client's.
     warnings: sentences for the person, something is not as they may expect.
     notes: sentences on how something was understood.
@@ -245,6 +248,7 @@ class Config:
     router: Router = field(default_factory=Router)
     custom_router: Path | None = None
     system_prompt: SystemPrompt | None = None
+    speed: TokenSpeed | None = None
     status_line: Mapping[str, Any] | None = None
     non_interactive: bool = False
     small_fast_model: str | None = None

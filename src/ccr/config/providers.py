@@ -6,16 +6,16 @@ import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from ccr.config import limits, network, prices, sign_in
-from ccr.config.address import is_loopback
 from ccr.config.api import api_from, key_header_from
 from ccr.config.findings import shape
 from ccr.config.legacy import WITHOUT_EFFECT_OF_PROVIDERS
 from ccr.config.model import Provider, Step
 from ccr.config.section import Section
 from ccr.config.sign_in import host_from, host_of_profile, sign_in_from
+from ccr.config.urls import fault_of_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,6 @@ KEYS = (
 )
 NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f,]")
 NOT_IN_A_MODEL = re.compile(r"[\x00-\x1f\x7f]")
-NOT_IN_A_URL = re.compile(r"[^\x21-\x7e]")
 URL_FORM = (
     "a full https URL with the path of the endpoint (http only on this machine), without credentials; "
     "or `host` or `profile` of a Databricks workspace"
@@ -118,30 +117,11 @@ def _url(section: Section, models: Sequence[str], environ: Mapping[str, str]) ->
     if text is None and (section.values.get("host") or section.values.get("profile")):
         host = host_from(section) if section.values.get("host") else host_of_profile(section, environ)
         return f"{host}/serving-endpoints/{quote(models[0], safe='')}/invocations" if host and models else ""
-    fault = shape(section.values.get("api_base_url")) if text is None else _fault_of_url(text)
+    fault = shape(section.values.get("api_base_url")) if text is None else fault_of_url(text)
     if fault:
         section.problem("api_base_url", fault, URL_FORM)
         return ""
     return text or ""
-
-
-def _fault_of_url(text: str) -> str | None:
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "a URL that cannot be read"
-    faults = {
-        "a placeholder in <…> that was not replaced": "<" in text or ">" in text,
-        "characters that a URL cannot hold": NOT_IN_A_URL.search(text) is not None,
-        "a text without https:// at its start": parts.scheme not in ("http", "https"),
-        "a URL without a host": not host,
-        "a URL with credentials": "@" in parts.netloc,
-        "a URL with a #fragment": "#" in text,
-        "a host without a path": parts.path in ("", "/"),
-        "http to another machine": parts.scheme == "http" and not is_loopback(host or ""),
-    }
-    return next((fault for fault, is_there in faults.items() if is_there), None)
 
 
 def _models(section: Section) -> tuple[str, ...]:

@@ -40,10 +40,19 @@ def values_from_config(config: Config) -> dict[str, Any]:
         "Router": {**without_secrets(config.router.others), **values_from_router(config.router)},
         "CUSTOM_ROUTER_PATH": str(config.custom_router or ""),
         "REWRITE_SYSTEM_PROMPT": str(config.system_prompt.path) if config.system_prompt is not None else "",
+        "plugins": _plugins(config),
         "StatusLine": without_secrets(config.status_line),
         "NON_INTERACTIVE_MODE": config.non_interactive,
         "ANTHROPIC_SMALL_FAST_MODEL": config.small_fast_model or "",
     }
+
+
+def _plugins(config: Config) -> list[dict[str, Any]]:
+    if config.speed is None:
+        return []
+    from ccr.config.speed import options_shown  # imported late: few have it
+
+    return [{"name": "token-speed", "enabled": True, "options": options_shown(config.speed)}]
 
 
 def without_secrets(value: Any, name: str = "") -> Any:

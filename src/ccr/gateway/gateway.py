@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ccr.gateway.custom_router import JavaScriptHost
     from ccr.gateway.models import ModelsDialect
     from ccr.gateway.routes import Routes
+    from ccr.gateway.speed import SpeedOutputs
     from ccr.transformers.remote import RemoteEndPoint
     from ccr.upstream.client import Upstream
 
@@ -45,6 +46,7 @@ class Gateway:
 
     message_id: makes the ids of messages. clock: monotonic seconds. lasting: of the gateway before this one.
     javascript: where a custom router in JavaScript runs. end_points: the routes of plugins, by their paths.
+    speed: where the speed of answers goes.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Gateway:
         lasting: Lasting | None = None,
         javascript: JavaScriptHost | None = None,
         end_points: Mapping[str, RemoteEndPoint] | None = None,
+        speed: SpeedOutputs | None = None,
     ) -> None:
         lasting = lasting or Lasting.new(clock)
         self.metrics = lasting.metrics
@@ -68,7 +71,12 @@ class Gateway:
         self._routes = routes
         self._upstream = upstream
         self._recorder = Recorder(
-            self.metrics, logger, clock=clock, sessions=lasting.sessions, masked=upstream.sent.masked
+            self.metrics,
+            logger,
+            clock=clock,
+            sessions=lasting.sessions,
+            masked=upstream.sent.masked,
+            on_end=speed.note if speed is not None else None,
         )
         self._learning = lasting.learning
         parts = Parts(

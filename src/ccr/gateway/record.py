@@ -146,6 +146,7 @@ class Recorder:
     """Begins and ends records, and passes each to the metrics at once and to the log a little later.
 
     sessions: are told how large each session's last request was. masked: takes secrets out of an error.
+    on_end: called with each record and when it ended, by the clock.
     """
 
     def __init__(
@@ -157,8 +158,10 @@ class Recorder:
         later: Callable[[Callable[[], None]], None] = soon,
         sessions: Sessions | None = None,
         masked: Callable[[str], str] = str,
+        on_end: Callable[[Record, float], None] | None = None,
     ) -> None:
         self._masked = masked
+        self._on_end = on_end
         self._sessions = sessions
         self._metrics = metrics
         self._logger = logger
@@ -185,6 +188,8 @@ class Recorder:
         self._metrics.end(record)
         if self._sessions is not None:
             self._sessions.note(record.client.session_id, record.usage)
+        if self._on_end is not None:
+            self._on_end(record, self._clock())
         level = logging.INFO if record.outcome != "error" else logging.WARNING
         if self._logger.isEnabledFor(level):
             self._later(partial(self._log, level, record, self._clock()))

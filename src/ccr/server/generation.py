@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ccr.gateway.lasting import Lasting
     from ccr.gateway.patience import Patience
     from ccr.gateway.routes import Routes
+    from ccr.gateway.speed import SpeedOutputs
     from ccr.plugins.loading import Plugins
     from ccr.upstream.auth.credentials import Credentials
     from ccr.upstream.sent import SentSecrets
@@ -67,8 +68,10 @@ class Generation:
         gateway: Gateway,
         plugins: Plugins,
         on_end: Callable[[Generation], None],
+        speed: SpeedOutputs | None = None,
     ) -> None:
         self.config = config
+        self._speed = speed
         self.plugins = plugins
         self.shared = shared.hold()
         self.gateway = gateway
@@ -95,6 +98,8 @@ class Generation:
 
     async def close(self) -> None:
         """Close what belongs to this generation alone."""
+        if self._speed is not None:
+            await self._speed.close()
         await self.plugins.close()
         await self.shared.release()
 
@@ -115,6 +120,7 @@ def generation_of(
     on_end: Callable[[Generation], None],
 ) -> Generation:
     """Return a configuration at work. routes, plugins: made of it."""
+    speed = _speed_of(config, log)
     gateway = Gateway(
         config,
         routes,
@@ -124,8 +130,22 @@ def generation_of(
         lasting=lasting,
         javascript=plugins.host,
         end_points=plugins.end_points,
+        speed=speed,
     )
-    return Generation(config, shared, gateway, plugins, on_end)
+    return Generation(config, shared, gateway, plugins, on_end, speed)
+
+
+def _speed_of(config: Config, log: logging.Logger) -> SpeedOutputs | None:
+    """Return where the speed of answers goes, None for nowhere."""
+    if config.speed is None:
+        return None
+    from ccr.gateway.speed import SpeedOutputs  # imported late: few have it
+    from ccr.upstream.ways import Reach
+    from ccr.upstream.webhook import WebhookSender
+
+    address = config.speed.webhook
+    reach = Reach(config.proxy_url, config.no_proxy, config.ca_files)
+    return SpeedOutputs(config.speed, WebhookSender(address, reach) if address is not None else None, log)
 
 
 def _settings_of(config: Config) -> Config:
@@ -138,6 +158,7 @@ def _settings_of(config: Config) -> Config:
         stop_timeout_s=Config.stop_timeout_s,
         router=Router(),
         system_prompt=None,
+        speed=None,
         status_line=None,
         warnings=(),
         notes=(),

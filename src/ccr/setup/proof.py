@@ -58,8 +58,9 @@ async def prove(config: Config, routes: Sequence[str], *, deadline_s: float = DE
     silent = logging.Logger("ccr.setup", level=logging.CRITICAL)  # noqa: LOG001 - a logger nobody else gets
     home = Paths.from_environ(os.environ).home
     plugins = await plugin_loader(home, os.environ, secrets=secrets_of_config)(config)
+    quiet = replace(config, speed=None)  # what is only tried is told nowhere
     app = make_app(  # built, never listening
-        config, key=Secret(""), instance="setup", ports=(), log=silent, plugins=plugins
+        quiet, key=Secret(""), instance="setup", ports=(), log=silent, plugins=plugins
     )
     permits = asyncio.Semaphore(AT_ONCE)
     try:
