@@ -389,7 +389,6 @@ def test_whatever_would_stop_the_start_is_taken_out_and_named(home: Path, tmp_pa
         "PORT was left out: found 'many'",
         "Router.image[0] was left out: found 'lan,l'",
         "Router.webSearch leads to nokey,n",
-        "forceUseImageAgent has no effect",
         "A_BASE has to be set",
         "A_KEY has to be set",
         "A_PROXY has to be set",

@@ -114,6 +114,7 @@ def test_a_problem_and_alternatives_are_shown() -> None:
         "router": "session",
         "tried": [],
         "alternatives": ["p,n"],
+        "image_agent": "p,seer",
         "changed": ["sampling_dropped"],
         "request": None,
         "problem": "too large",
@@ -121,6 +122,7 @@ def test_a_problem_and_alternatives_are_shown() -> None:
     assert lines_of(values) == [
         "m -> p,m by the rule default (Router of the session)",
         "when it fails: p,n",
+        "images: taken out; p,seer looks at them",
         "changed: sampling_dropped",
         "problem: too large",
     ]

@@ -397,7 +397,7 @@ def test_a_long_value_is_quoted_in_part() -> None:
         (with_provider(tokenizer={"a": 1}), "Providers[0].tokenizer has no effect: ccr estimates tokens"),
         (with_provider(models=["m", "M"]), "Providers[0].models[1] names 'M' a second time"),
         (with_provider(transformer={"mm": {"use": []}}), "transformer.mm is not known"),
-        ({**GOOD, "forceUseImageAgent": True}, "forceUseImageAgent has no effect: there is no image agent"),
+        ({**GOOD, "forceUseImageAgent": True}, "forceUseImageAgent has no effect without Router.image: it"),
         ({**GOOD, "AUTH": "none"}, "AUTH is none: every program on this machine"),
         (
             {**GOOD, "HOST": "10.0.0.1", "APIKEY": "k" * 24, "ALLOW_REMOTE": True},
@@ -411,6 +411,13 @@ def test_a_long_value_is_quoted_in_part() -> None:
 )
 def test_warnings(values: Any, warning: str) -> None:
     assert any(warning in sentence for sentence in load(values).warnings), load(values).warnings
+
+
+def test_the_image_agent_is_forced() -> None:
+    router = {"default": "databricks,m", "image": "databricks,m"}
+    config = load({**GOOD, "Router": router, "forceUseImageAgent": True})
+    assert (config.force_image_agent, config.warnings) == (True, ())
+    assert not load(GOOD).force_image_agent
 
 
 def test_empty_values_of_unsupported_keys_are_no_news() -> None:

@@ -94,6 +94,11 @@ def short(choice: Choice) -> tuple[str, str]:
         ("claude-sonnet-5", {"has_web_search": True}, ("searcher", "webSearch")),
         ("claude-sonnet-5", {"more_thinking": "effort max"}, ("thinker", "think")),
         ("claude-sonnet-5", {"has_image": True}, ("seer", "image")),
+        (
+            "claude-sonnet-5",
+            {"has_image": True, "leaves_images": True},
+            ("databricks-claude-sonnet-4-6", "default"),
+        ),
         # a configured name is a choice …
         (
             "databricks-claude-opus-4-8",

@@ -57,6 +57,8 @@ def lines_of(values: Mapping[str, Any]) -> list[str]:
     lines += [f"  {tried['rule']:<12} {tried['why']}" for tried in values["tried"]]
     if values["alternatives"]:
         lines.append(f"when it fails: {', '.join(values['alternatives'])}")
+    if values["image_agent"]:
+        lines.append(f"images: taken out; {values['image_agent']} looks at them")
     if values["changed"]:
         lines.append(f"changed: {', '.join(values['changed'])}")
     sent = values["request"]

@@ -31,7 +31,7 @@ from ccr.errors import ConfigError, Problem, StartError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ccr.config.model import Step, TransformerFile
+    from ccr.config.model import Router, Step, TransformerFile
     from ccr.config.paths import Paths
     from ccr.config.speed import TokenSpeed
 
@@ -135,7 +135,7 @@ def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Ste
     check = check_before_loading(check_step, files)
     providers = providers_from(root, check, options_by_step(files), environ)
     check_that_files_exist(files_by_key, providers, root)
-    _warn_of_image_agent(root)
+    router = router_from(root, providers)
     api_key = root.secret("APIKEY")
     auth: Auth = root.choice("AUTH", "key", get_args(Auth))
     return Config(
@@ -154,13 +154,14 @@ def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Ste
         ca_files=ca_files_from(root, environ),
         transformers=files,
         providers=providers,
-        router=router_from(root, providers),
+        router=router,
         custom_router=_custom_router(root),
         system_prompt=system_prompt_from(root),
         speed=_speed(root),
         status_line=_status_line(root),
         non_interactive=root.boolean("NON_INTERACTIVE_MODE", default=False),
         small_fast_model=root.text("ANTHROPIC_SMALL_FAST_MODEL", allowed="the name of a model"),
+        force_image_agent=_forces_image_agent(root, router),
         warnings=tuple(root.findings.warnings),
         notes=tuple(root.findings.notes),
     )
@@ -232,13 +233,14 @@ def _speed(root: Section) -> TokenSpeed | None:
     return speed_from(root)
 
 
-def _warn_of_image_agent(root: Section) -> None:
-    if root.boolean("forceUseImageAgent", default=False):
+def _forces_image_agent(root: Section, router: Router) -> bool:
+    is_forced = root.boolean("forceUseImageAgent", default=False)
+    if is_forced and "image" not in router.scenarios:
         root.findings.warn(
             "forceUseImageAgent",
-            "has no effect: there is no image agent; a request whose last message of the user has an image "
-            "goes to Router.image as a whole",
+            "has no effect without Router.image: it names the model that looks at images for the others",
         )
+    return is_forced
 
 
 def _status_line(root: Section) -> Mapping[str, Any] | None:

@@ -226,6 +226,7 @@ class Config:
     system_prompt: what takes the place of the client's own; None leaves it as it is.
     speed: where the speed of each answer goes; None for nowhere.
     non_interactive: claude is started for scripts: no terminal, no input. small_fast_model: the client's.
+    force_image_agent: ``forceUseImageAgent``: no model but that of ``Router.image`` gets an image.
     warnings: sentences for the person, something is not as they may expect.
     notes: sentences on how something was understood.
     """
@@ -252,5 +253,6 @@ class Config:
     status_line: Mapping[str, Any] | None = None
     non_interactive: bool = False
     small_fast_model: str | None = None
+    force_image_agent: bool = False
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -62,6 +62,7 @@ class Choosing:
         javascript: JavaScriptHost | None = None,
     ) -> None:
         self._routes = routes
+        self._is_image_agent_forced = config.force_image_agent
         self._learning = lasting.learning
         self._sessions = lasting.sessions
         self._projects = (
@@ -84,6 +85,8 @@ class Choosing:
             rulebook = self._projects.rulebook(session_id, partial(working_directory, view))
         rulebook = rulebook or self._routes.rulebook
         facts = self._facts(view, body, rulebook, session_id)
+        if facts.has_image and self._leaves_images(record, rulebook):
+            facts = facts._replace(leaves_images=True)
         advised = await self._advised(view, body, record, rulebook) if self._advice is not None else None
         if isinstance(advised, Found):
             found = advised._replace(removes_tag=bool(facts.subagent.model))
@@ -113,6 +116,11 @@ class Choosing:
             return facts
         default = rulebook.router.default or ""
         return facts._replace(tokens=self._learning.scaled(facts.tokens, default.partition(",")[2]))
+
+    def _leaves_images(self, record: Record, rulebook: Rulebook) -> bool:
+        """Tell whether the image agent answers for an image; it knows Messages requests only."""
+        is_there = self._is_image_agent_forced and record.route == "messages"
+        return is_there and self._routes.image_agent_of(rulebook) is not None
 
     async def _advised(self, view: View, body: bytes, record: Record, rulebook: Rulebook) -> Found | Tried:
         """Return the route that the custom router names, or why the rules are to decide."""

@@ -148,6 +148,7 @@ def explanation(record: Record, sent: Sent | None, problem: str | None) -> dict[
         "alternatives": [_name(route) for route in found.alternatives],
         "tried": [tried._asdict() for tried in found.tried],
         "api": record.api or "chat",
+        "image_agent": record.image_agent or None,
         "changed": [*record.routing_rules, *record.rules],
         "limits": {"max_payload_bytes": limits.max_bytes, "max_tokens": limits.max_tokens},
         "request": None,

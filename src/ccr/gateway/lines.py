@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ccr.config.model import SystemPrompt
     from ccr.gateway.chat_reply import ChatReply
     from ccr.gateway.choosing import Choosing
+    from ccr.gateway.image_agent import ImageAgent
     from ccr.gateway.lasting import Lasting
     from ccr.gateway.patience import Patience
     from ccr.gateway.payload import Payloads
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
     from ccr.gateway.replies import Reply, StreamReply
     from ccr.gateway.routes import Found, Route, Routes
     from ccr.protocol.anthropic import MessagesRequest
+    from ccr.protocol.image_agent import AgentRequest
     from ccr.protocol.native_request import NativeRequest
     from ccr.protocol.openai import ChatRequest
+    from ccr.routing.facts import Facts
     from ccr.transformers.remote import RemoteEndPoint
     from ccr.upstream.client import Upstream
 
@@ -92,6 +95,7 @@ class Lines:
         )
         self._completions = CompletionsLine(sending, parts.upstream, recorder, patience=patience)
         self._end_points = EndPointLine(self._completions, recorder, transforming)
+        self._image_agent: ImageAgent | None = None
         self._native = Native(
             native_urls,
             parts.upstream,
@@ -126,8 +130,16 @@ class Lines:
             found, facts = await self._choosing.find(MessagesView(given), body, record)
             request = untagged(given, found, facts, messages_without_tag)
 
+        async def without_images(body: bytes, route: Route, record: Record) -> Reply | StreamReply:
+            return await self._sent(body, route, record, found, facts)
+
         async def ask(route: Route) -> Reply | StreamReply:
             nonlocal request
+            if found.image_agent is not None and found.image_agent.is_for(route):
+                given = without_images_of(body)
+                if given is not None:
+                    agent = self._image_agent = self._image_agent or self._new_image_agent()
+                    return await agent.messages(given, route, found.image_agent, record, without_images)
             if native is not None:
                 reply = await self._native.messages(native, body, route, record)
                 if reply is not None:
@@ -137,6 +149,35 @@ class Lines:
             return await self._chat.messages(request, route, record, body)
 
         return await first_answer(self._routes_to_try(found, record), record, ask)
+
+    async def _sent(
+        self,
+        body: bytes,
+        route: Route,
+        record: Record,
+        found: Found | None = None,
+        facts: Facts | None = None,
+    ) -> Reply | StreamReply:
+        """Answer the body of a Messages request by a route. found, facts: of the client's own."""
+        if self._native.is_anywhere:
+            native = request_of(body)
+            if found is not None and facts is not None:
+                native = untagged(native, found, facts, native_without_tag)
+            reply = await self._native.messages(native, body, route, record)
+            if reply is not None:
+                return reply
+        request = decode_messages_request(body)
+        if found is not None and facts is not None:
+            request = untagged(request, found, facts, messages_without_tag)
+        return await self._chat.messages(request, route, record, body)
+
+    def _new_image_agent(self) -> ImageAgent:
+        from ccr.gateway.image_agent import ImageAgent
+        from ccr.gateway.image_analyses import Analyses
+
+        parts = self._parts
+        analyses = Analyses(parts.recorder, parts.upstream, self._sent)
+        return ImageAgent(parts.recorder, analyses, parts.patience, parts.clock)
 
     async def chat_completions(self, body: bytes, record: Record) -> Reply | StreamReply:
         """Answer a chat request. Raises ApiError."""
@@ -186,3 +227,12 @@ def _prompted(body: bytes, prompt: SystemPrompt, record: Record) -> bytes:
     if changed is not read_body:
         record.routing_rules += (PROMPT_REPLACED,)
     return changed
+
+
+def without_images_of(body: bytes) -> AgentRequest | None:
+    """Return a request as the image agent sends it, None where it has no images. Raises RequestError."""
+    if b'"image"' not in body:
+        return None
+    from ccr.protocol.image_agent import agent_request
+
+    return agent_request(body)

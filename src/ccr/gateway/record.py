@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from ccr.gateway.sessions import Sessions
     from ccr.protocol.usage import Usage
 
-PATHS: Final = {"messages": "/v1/messages", "chat_completions": "/v1/chat/completions"}
+IMAGE_AGENT: Final = "image_agent"
+"""Route and rule of the requests that ccr itself sends to the image model, for another request."""
+PATHS: Final = {
+    "messages": "/v1/messages",
+    "chat_completions": "/v1/chat/completions",
+    IMAGE_AGENT: "/v1/messages",
+}
 """Where requests of a route come in; those of a plugin's route are called by their path."""
 BY_NAME: Final = frozenset({"model", "same_model", "family", "default"})
 """Rules of the model's name alone: the last ones, for which all others were looked at."""
@@ -42,6 +48,9 @@ class Record:
     found: the route and how it was chosen. routing_rules: what was changed in the request before it was
     sent anywhere. api: ``anthropic`` when the upstream was asked in the Messages API's own format, else "".
     effort: how often it was sent, and what failed. is_fallback: another route than the first was asked.
+    image_agent: the image model's name where the image agent was at work, else "". last_usage: of the last
+    request, where the answer took several. is_aside: it is no turn of its session. when_ended: told of its end
+    in place of log and counters: it is one of several requests for one record.
     """
 
     client: Client
@@ -70,6 +79,10 @@ class Record:
     effort: Effort = field(default_factory=Effort)
     is_fallback: bool = False
     is_ended: bool = False
+    image_agent: str = ""
+    last_usage: Usage | None = None
+    is_aside: bool = False
+    when_ended: Callable[[Record, BaseException | None], None] | None = None
 
     @property
     def path(self) -> str:
@@ -88,6 +101,8 @@ class Record:
         self.upstream_model = model
         self.rules = ()
         self.api = ""
+        self.image_agent = ""
+        self.last_usage = None
         self.answered_at = None
         self.upstream_bytes = 0
         self.usage = None
@@ -111,6 +126,7 @@ class Record:
             "router": self.found.router if self.found is not None else "",
             "tried": [tried.rule for tried in self.found.tried] if self.found and has_tried else [],
             "api": self.api,
+            "image_agent": self.image_agent,
             "stream": self.is_stream,
             "outcome": self.outcome,
             "status": self.status,
@@ -182,13 +198,16 @@ class Recorder:
         if record.is_ended:
             return
         record.is_ended = True
+        if record.when_ended is not None:
+            record.when_ended(record, error)
+            return
         record.rules = (*record.routing_rules, *record.rules)
         if error is not None:
             _note(record, error, self._masked)
         self._metrics.end(record)
-        if self._sessions is not None:
-            self._sessions.note(record.client.session_id, record.usage)
-        if self._on_end is not None:
+        if self._sessions is not None and not record.is_aside:
+            self._sessions.note(record.client.session_id, record.last_usage or record.usage)
+        if self._on_end is not None and not record.is_aside:
             self._on_end(record, self._clock())
         level = logging.INFO if record.outcome != "error" else logging.WARNING
         if self._logger.isEnabledFor(level):

@@ -42,12 +42,29 @@ class Route(NamedTuple):
     limits: Limits = Limits()
 
 
+class ImageAgentRoutes(NamedTuple):
+    """The routes to the model that looks at images for others, in order.
+
+    is_forced: it does so for models that see, too.
+    """
+
+    routes: tuple[Route, ...]
+    is_forced: bool
+
+    def is_for(self, route: Route) -> bool:
+        """Tell whether images of requests to a route are left to it."""
+        first = self.routes[0]
+        is_itself = route.provider.name == first.provider.name and route.model == first.model
+        return (self.is_forced or not route.traits.takes_images) and not is_itself
+
+
 class Found(NamedTuple):
     """The route of a request.
 
     rule: that chose it. alternatives: what is to be tried, in order, when it fails. tried: the rules that
     were looked at. router: ``project`` or ``session`` when it was the ``Router`` of one, "" otherwise.
-    removes_tag: the request has a subagent's tag, which must not be sent.
+    removes_tag: the request has a subagent's tag, which must not be sent. image_agent: see there; None where
+    no ``Router.image`` is.
     """
 
     route: Route
@@ -56,6 +73,7 @@ class Found(NamedTuple):
     tried: tuple[Tried, ...] = ()
     router: str = ""
     removes_tag: bool = False
+    image_agent: ImageAgentRoutes | None = None
 
 
 MAX_REMEMBERED: Final = 256
@@ -85,6 +103,9 @@ class Routes:
         """Providers' names and the URLs at which models may be asked in the Messages API's own format."""
         self._pools = _pools(self.all)
         self._remembered = lru_cache(maxsize=MAX_REMEMBERED)(self._find)
+        self._is_image_agent_forced = config.force_image_agent
+        self.image_agent_of = lru_cache(maxsize=MAX_REMEMBERED)(self._image_agent_of)
+        """The image agent of a rulebook, None where it names no model that sees."""
 
     def find(self, model: str) -> Found:
         """Return the route for a model's name, when nothing else is known. Raises RequestError (400)."""
@@ -97,29 +118,47 @@ class Routes:
         today = dt.datetime.now(dt.UTC).date()
         if facts.is_plain:
             return self._remembered(facts.model, rulebook, today)
-        return self._found(rulebook.decide(facts, lambda name: name_facts(name, today)))
+        return self._found(rulebook.decide(facts, lambda name: name_facts(name, today)), rulebook)
 
     def find_named(self, name: str, rule: str, why: str, rulebook: Rulebook | None = None) -> Found:
         """Return the route that somebody has chosen by name. Raises RequestError (400)."""
         today = dt.datetime.now(dt.UTC).date()
         rulebook = rulebook or self.rulebook
-        return self._found(rulebook.name(name, rule, why, lambda model: name_facts(model, today)))
+        return self._found(rulebook.name(name, rule, why, lambda model: name_facts(model, today)), rulebook)
 
     def pool_of(self, route: Route) -> tuple[Route, ...]:
         """Return the routes that stand in for one another with this one; none when it is in no pool."""
         return self._pools.get((route.provider.network.pool or "", route.model.lower()), ())
 
     def _find(self, model: str, rulebook: Rulebook, today: dt.date) -> Found:
-        return self._found(rulebook.decide(Facts(model), lambda name: name_facts(name, today)))
+        return self._found(rulebook.decide(Facts(model), lambda name: name_facts(name, today)), rulebook)
 
-    def _found(self, choice: Choice) -> Found:
+    def _found(self, choice: Choice, rulebook: Rulebook) -> Found:
+        first, *others = self._routes_of(choice)
         return Found(
-            self._routes[choice.provider.name, choice.model],
+            first,
             choice.rule,
-            tuple(self._routes[provider.name, model] for provider, model in choice.alternatives),
+            tuple(others),
             choice.tried,
             choice.router,
             choice.removes_tag,
+            self.image_agent_of(rulebook),
+        )
+
+    def _routes_of(self, choice: Choice) -> list[Route]:
+        named = ((choice.provider, choice.model), *choice.alternatives)
+        return [self._routes[provider.name, model] for provider, model in named]
+
+    def _image_agent_of(self, rulebook: Rulebook) -> ImageAgentRoutes | None:
+        name = rulebook.router.scenarios.get("image")
+        if name is None:
+            return None
+        choice = rulebook.name(name, "image", "", lambda model: name_facts(model, dt.date.min))
+        routes = self._routes_of(choice)
+        return (
+            ImageAgentRoutes(tuple(routes), self._is_image_agent_forced)
+            if routes[0].traits.takes_images
+            else None
         )
 
 

@@ -24,6 +24,17 @@ PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 MESSAGE_STOP: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 _encode: Final = msgspec.json.Encoder().encode
+_OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def event_bytes(name: str, data: bytes) -> bytes:
+    """Return an event of whatever name."""
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
+
+
+def with_index(data: bytes, index: int) -> bytes:
+    """Return the data of a content block's event with another number of the block."""
+    return _encode({**_OBJECT.decode(data), "index": index})
 
 
 def message_start(message_id: str, model: str) -> bytes:

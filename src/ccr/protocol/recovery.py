@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ccr.protocol.message_events import event_bytes, with_index
 from ccr.protocol.sse import Decoder
 
 if TYPE_CHECKING:
@@ -110,14 +111,14 @@ class Splice:
         if event.event == "message_start":
             return b""
         if not event.event.startswith("content_block_"):
-            return _event(event.event, event.data)
+            return event_bytes(event.event, event.data)
         read = _DATA.decode(event.data)
         if event.event == "content_block_start" and self._open_index is not None:
             index, self._open_index = self._open_index, None
             if read.content_block.type == "text":
                 return b""
             self._shift += 1
-            stop = _event("content_block_stop", b'{"type":"content_block_stop","index":%d}' % index)
+            stop = event_bytes("content_block_stop", b'{"type":"content_block_stop","index":%d}' % index)
             return stop + self._numbered(event, read.index)
         if read.delta.type == "text_delta" and self._repeated and read.delta.text:
             return self._without_repeated(read)
@@ -132,14 +133,12 @@ class Splice:
             return b""
         self._repeated = ""
         data = b'{"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":%b}}'
-        return _event("content_block_delta", data % (read.index + self._shift, _encode(text)))
+        return event_bytes("content_block_delta", data % (read.index + self._shift, _encode(text)))
 
     def _numbered(self, event: Event, index: int) -> bytes:
         if not self._shift:
-            return _event(event.event, event.data)
-        values = _OBJECT.decode(event.data)
-        values["index"] = msgspec.Raw(b"%d" % (index + self._shift))
-        return _event(event.event, _encode(values))
+            return event_bytes(event.event, event.data)
+        return event_bytes(event.event, with_index(event.data, index + self._shift))
 
 
 def continued_chat(chat: ChatRequest, text: str, *, is_prefill: bool) -> ChatRequest:
@@ -179,7 +178,3 @@ def continued_messages(body: bytes, text: str, *, is_prefill: bool) -> bytes:
 def takes_prefill(traits: ModelTraits) -> bool:
     """Tell whether a model goes on with an assistant message at the end; adaptive ones refuse it."""
     return traits.family == "claude" and "adaptive" not in traits.thinking and not traits.always_thinks
-
-
-def _event(name: str, data: bytes) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)

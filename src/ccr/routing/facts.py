@@ -30,6 +30,7 @@ class Facts(NamedTuple):
     model: the name that the client asks for. tokens: estimated input tokens, 0 where nobody counted.
     last_tokens: those of the session's last answer, as its upstream counted them; 0 for none.
     subagent: the tag for a subagent. more_thinking: what asks for more thinking, "" for nothing.
+    has_image: in the last message of the user. leaves_images: they are left to the image agent.
     """
 
     model: str
@@ -39,11 +40,12 @@ class Facts(NamedTuple):
     has_web_search: bool = False
     more_thinking: str = ""
     has_image: bool = False
+    leaves_images: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether there is nothing to go by but the model's name."""
-        return self == (self.model, 0, 0, NO_TAG, False, "", False)
+        return self == (self.model, 0, 0, NO_TAG, False, "", False, False)
 
 
 class View(Protocol):

@@ -123,6 +123,8 @@ def image(asked: Asked) -> Verdict:
     route = asked.router.scenarios.get("image")
     if route is None:
         return _unset("image")
+    if asked.facts.leaves_images:
+        return Verdict(None, "an image, which forceUseImageAgent leaves to the image agent")
     if asked.facts.has_image:
         return Verdict(route, "an image in the last message of the user")
     return Verdict(None, "no image in the last message of the user")
