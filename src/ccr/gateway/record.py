@@ -49,8 +49,8 @@ class Record:
     sent anywhere. api: ``anthropic`` when the upstream was asked in the Messages API's own format, else "".
     effort: how often it was sent, and what failed. is_fallback: another route than the first was asked.
     image_agent: the image model's name where the image agent was at work, else "". last_usage: of the last
-    request, where the answer took several. is_aside: it is no turn of its session. when_ended: told of its end
-    in place of log and counters: it is one of several requests for one record.
+    request, where the answer took several. is_aside: it is no turn of its session. when_ended: told of its
+    end in place of log and counters: it is one of several requests for one record.
     """
 
     client: Client
