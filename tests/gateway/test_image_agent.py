@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 from msgspec import structs
 
+from ccr.config.load import config_from_bytes
 from ccr.config.model import Config, Router
 from ccr.gateway.patience import Patience
-from ccr.sandbox import Fault, Script, ToolCall, Turn, Usage, Wire, Workspace
+from ccr.sandbox import AnthropicFake, Fault, Script, ToolCall, Turn, Usage, Wire, Workspace
+from ccr.transformers.registry import build
 from tests.e2e.material import png
 from tests.gateway.native_service import events, native_config
 from tests.server.raw_client import Answered, ask, raw_client, request
@@ -685,3 +687,78 @@ async def test_a_request_without_images_is_sent_as_ever(make: Callable[..., Conf
         assert "analyzeImage" not in json.dumps(bodies(workspace))
         await service.idle()
         assert "image_agent" not in service.records[0]
+
+
+async def test_the_image_model_gets_the_images_and_the_task_alone() -> None:
+    script = Script(turns=[said(wants()), seen(), said(text="Red.")])
+    async with Workspace(script) as workspace, running(configured(native_config, workspace)) as service:
+        message_of(await post(service, system="a secret plan"))
+        eyes = bodies(workspace)[1]
+        assert sorted(eyes) == ["max_tokens", "messages", "model", "system"]
+        assert "secret" not in json.dumps(eyes)
+        assert eyes["messages"] == [
+            {"role": "user", "content": [IMAGE, {"type": "text", "text": ASKED["task"]}]}
+        ]
+
+
+@STREAMS
+async def test_too_many_calls_in_one_message(stream: bool) -> None:
+    calls = [wants(task=f"{number}") for number in range(12)]
+    turns = [said(*calls), *(seen() for _ in range(10)), said(text="Red.")]
+    async with (
+        Workspace(Script(turns=turns)) as workspace,
+        running(configured(native_config, workspace)) as service,
+    ):
+        message_of(await post(service, stream=stream))
+        results = bodies(workspace)[-1]["messages"][-1]["content"]
+        assert [bool(each.get("is_error")) for each in results] == [False] * 10 + [True] * 2
+        assert results[-1]["content"] == "Only 10 calls in one message are answered. Call again for the rest."
+        await service.idle()
+        assert "image_rounds_limited" in service.records[-1]["rules"]
+
+
+@STREAMS
+async def test_a_provider_that_is_passed_on_to(stream: bool) -> None:
+    script = Script(turns=[said(wants(), text="Look. "), seen(), said(text="Red.")])
+    async with AnthropicFake(script) as fake:
+        values = {
+            "Providers": [
+                {
+                    "name": "anthropic",
+                    "api_base_url": f"{fake.url}/v1/messages",
+                    "api_key": "sk-ant-api03-canary",
+                    "models": ["claude-sonnet-4-5", "claude-sonnet-4-6"],
+                    "transformer": {"use": ["Anthropic"]},
+                }
+            ],
+            "Router": {"default": "anthropic,claude-sonnet-4-5", "image": "anthropic,claude-sonnet-4-6"},
+            "forceUseImageAgent": True,
+        }
+        config = config_from_bytes(json.dumps(values).encode(), {}, check_step=build)
+        async with running(config) as service:
+            message = message_of(await post(service, stream=stream))
+            assert [block["text"] for block in message["content"]] == ["Look. ", "Red."]
+            assert fake.refusals == []
+            assert [PICTURE in json.dumps(each.body) for each in fake.requests if each.method == "POST"] == [
+                False,
+                True,
+                False,
+            ]
+
+
+@BOTH
+async def test_a_next_round_that_breaks_off_is_gone_on_with(make: Callable[..., Config]) -> None:
+    """``"recover": true`` works inside each round."""
+    cut = said(text="It is red, " * 9, fault=Fault(kind="cut", at=4, how="end", consumes_turn=True))
+    script = Script(turns=[said(wants(), text="Look. "), seen(), cut, said(text="really.")])
+    async with Workspace(script) as workspace:
+        config = configured(make, workspace)
+        [provider] = config.providers
+        network = replace(provider.network, recover=True)
+        config = replace(config, providers=(replace(provider, network=network),))
+        async with running(config) as service:
+            message = message_of(await post(service, stream=True))
+            assert [block["type"] for block in message["content"]] == ["text", "text"]
+            assert message["content"][1]["text"].endswith("really.")
+            await service.idle()
+            assert "answer_continued" in service.records[-1]["rules"]

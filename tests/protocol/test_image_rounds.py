@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from ccr.errors import RequestError
+from ccr.errors import UpstreamError
 from ccr.protocol.image_rounds import (
     Iteration,
     JoinedMessage,
@@ -176,5 +176,5 @@ def test_nothing_was_added() -> None:
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'{"content": 1}', b"<html>"])
 def test_what_is_no_message(body: bytes) -> None:
-    with pytest.raises(RequestError):
+    with pytest.raises(UpstreamError, match="the answer is no message"):
         round_of(body, TOOL)

@@ -112,7 +112,13 @@ def home(tmp_path: Path) -> Home:
 @pytest.mark.parametrize(("name", "value"), EVERY_VARIABLE.items())
 def test_variables(home: Home, name: str, value: str) -> None:
     home.log.write_text(
-        json.dumps({"session_id": "other", "output_tokens": 1}) + "\n" + json.dumps(LOGGED) + "\n"
+        json.dumps({"session_id": "other", "output_tokens": 1})
+        + "\n"
+        + json.dumps(LOGGED)
+        + "\n"
+        # what ccr asked of its own accord is no answer of the session
+        + json.dumps({**LOGGED, "route": "image_agent", "output_tokens": 9, "provider": "eyes"})
+        + "\n"
     )
     assert home.text(f"<{{{{ {name} }}}}>{{{{version}}}}") == f"<{value}>2.1.197"
 

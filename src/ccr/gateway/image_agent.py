@@ -19,6 +19,7 @@ from ccr.gateway.image_reply import ImageReply
 from ccr.gateway.replies import Reply
 from ccr.protocol.image_agent import ImageRule
 from ccr.protocol.image_rounds import (
+    MAX_CALLS,
     MAX_ROUNDS,
     Iteration,
     JoinedMessage,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ccr.protocol.image_agent import AgentRequest
 
 ENOUGH: Final = f"Images were looked at {MAX_ROUNDS} times for this answer. Go on with what you know."
+TOO_MANY: Final = f"Only {MAX_CALLS} calls in one message are answered. Call again for the rest."
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +150,14 @@ class Rounds:
                 text = f"{self._route.model} keeps calling {self.tool} although it was told that it is enough"
                 raise UpstreamError(502, text, should_retry=False)
             return [Result(call, ENOUGH, is_error=True) for call in said.calls]
+        calls, others = said.calls[:MAX_CALLS], said.calls[MAX_CALLS:]
+        if others:
+            self.record.note(ImageRule.LIMITED)
         told = await asyncio.gather(
-            *(self._analyses.told(call, self._images, self._image_routes, self.record) for call in said.calls)
+            *(self._analyses.told(call, self._images, self._image_routes, self.record) for call in calls)
         )
         iterations += [each.cost for each in told if each.cost is not None]
-        return [each.result for each in told]
+        return [*(each.result for each in told), *(Result(call, TOO_MANY, is_error=True) for call in others)]
 
     def _ended(self, asked: Record, error: BaseException | None) -> None:
         """Add to the record what one request has told."""

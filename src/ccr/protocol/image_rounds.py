@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
-from ccr.protocol.native_json import OBJECT, OBJECTS, JsonObject, decoded, encode, raw
-from ccr.protocol.native_message import MessageUsage, usage_after
+from ccr.errors import UpstreamError
+from ccr.protocol.native_json import OBJECT, OBJECTS, JsonObject, encode, raw
+from ccr.protocol.native_message import UNREADABLE, MessageUsage, usage_after
 from ccr.protocol.usage import Usage
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 Next = Literal["done", "again", "as_text", "cut"]
 MAX_ROUNDS: Final = 8
 """How often the images of one answer are looked at. Then the model is told that it was enough."""
+MAX_CALLS: Final = 10
+"""How many calls of one round are answered."""
 TOOL_USE: Final = b'"tool_use"'
 _THINKING: Final = b'"thinking"'
 _TEXT: Final = b'"text"'
@@ -169,8 +172,11 @@ _MESSAGE: Final = msgspec.json.Decoder(_Message)
 
 
 def round_of(message: bytes, tool: str) -> Round:
-    """Return the round that a whole message is. Raises RequestError where it is no message."""
-    read = decoded(_MESSAGE, message)
+    """Return the round that a whole message is. Raises UpstreamError where it is none."""
+    try:
+        read = _MESSAGE.decode(message)
+    except UNREADABLE as error:
+        raise UpstreamError(502, f"the answer is no message: {error}") from error
     return Round(read.content, read.stop_reason, usage_after(Usage(), read.usage or MessageUsage()), tool)
 
 
@@ -198,10 +204,11 @@ class JoinedMessage:
     def encode(self, iterations: Sequence[Iteration]) -> bytes:
         """Return the message. iterations: all requests that it took."""
         first = self._first or {}
-        usage = self._last.get("usage")
-        changed = {"content": self._blocks, "usage": usage_with(usage, iterations)}
-        kept = {key: first[key] for key in ("id", "model") if key in first}
-        return encode({**self._last, **kept, **changed})
+        changed: dict[str, object] = {key: first[key] for key in ("id", "model") if key in first}
+        changed["content"] = self._blocks
+        if len(iterations) > 1:
+            changed["usage"] = usage_with(self._last.get("usage"), iterations)
+        return encode({**self._last, **changed})
 
 
 def _is_empty(block: JsonObject) -> bool:

@@ -15,6 +15,8 @@ TRANSCRIPT_BYTES: Final = 4 * 1024 * 1024
 LOG_BYTES: Final = 256 * 1024
 MADE_UP: Final = "<synthetic>"
 """The client's word for the model of messages that it wrote itself."""
+ASIDE: Final = "image_agent"
+"""Route of the requests that the service sends of its own accord, beside a session's answers."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def last_measured(log: str, session: str) -> Measured | None:
     try:
         for line in lines_from_end(log, limit_bytes=LOG_BYTES):
             record = _record_from(line) if mark in line and b"output_tokens" in line else {}
-            if record.get("session_id") == session and number_from(record.get("output_tokens")):
+            is_answer = record.get("session_id") == session and record.get("route") != ASIDE
+            if is_answer and number_from(record.get("output_tokens")):
                 return _measured_from(record)
     except OSError:
         pass
