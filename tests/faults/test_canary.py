@@ -319,6 +319,10 @@ def every_command(place: Place) -> None:
         ["preset", "export", "mine"],
         ["preset", "info", "mine"],
         ["preset", "list"],
+        ["usage"],
+        ["usage", "--by", "agent", "--json"],
+        ["requests", "--limit", "1000"],
+        ["requests", "--limit", "1000", "--json"],
         ["version"],
         ["nonsense"],
     ):
@@ -420,6 +424,7 @@ def test_no_secret_anywhere(place: Place) -> None:
     place.run("start")
     place.run("stop")
     place.look_at_files()
+    assert "home/usage.sqlite" in {where for where, _ in place.said}
     assert len(place.said) > 300
     assert found_in(place.said) == []
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from ccr.cli.printable import printable
 from ccr.config.paths import Paths
 from ccr.errors import StartError
 
@@ -100,13 +101,13 @@ def readable(line: str) -> str:
     except ValueError:
         record = None
     if not isinstance(record, dict):
-        return _printable(line)
+        return printable(line)
     fields = "  ".join(f"{name}={_plain(value)}" for name, value in record.items() if name not in PLAIN)
     when = _local_time(str(record.get("time", "")))
     text = f"{when} {record.get('level', ''):5} {_plain(record.get('message', ''))}"
-    text = _printable(f"{text}  {fields}" if fields else text)
+    text = printable(f"{text}  {fields}" if fields else text)
     for traced in str(record.get("traceback", "")).splitlines():
-        text += "\n    " + _printable(traced)
+        text += "\n    " + printable(traced)
     return text
 
 
@@ -121,8 +122,3 @@ def _local_time(written: str) -> str:
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _printable(text: str) -> str:
-    """Replace what could move the cursor or start a line of its own."""
-    return "".join(character if character.isprintable() else "?" for character in text)

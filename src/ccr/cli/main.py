@@ -23,6 +23,8 @@ COMMANDS = {
     "service": ("autostart", "Run always, by systemd or launchd: install, uninstall, status."),
     "code": ("code", "Run Claude Code through the service; all arguments are claude's."),
     "env": ("env", "Print shell lines that point Claude Code at the service, for eval."),
+    "usage": ("usage", "Show tokens, costs and errors: by day, model, session, project …"),
+    "requests": ("requests", "Show and search the last requests; none of their texts are kept."),
     "logs": ("logs", "Show the service's log (-f: and what follows)."),
     "config": ("config", "Show and check the configuration."),
     "model": ("model", "Choose the models for default, background, think …; add models and providers."),

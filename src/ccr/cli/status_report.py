@@ -110,6 +110,7 @@ def _lines(values: dict[str, Any]) -> list[str]:
     lines += served_beside(values["counts"])
     lines += identified(values["counts"])
     lines += counted(values["counts"])
+    lines += not_kept(values["counts"])
     return lines + reloaded(values["counts"])
 
 
@@ -150,6 +151,12 @@ def counted(counts: dict[str, Any]) -> list[str]:
             named = ", ".join(f"{what} ({count})" if what else str(count) for what, count in whats.items())
             lines.append(f"  repaired  {model}: {rule}: {named}")
     return lines
+
+
+def not_kept(counts: dict[str, Any]) -> list[str]:
+    """Return a line where finished requests cannot be recorded."""
+    kept = (counts.get("process") or {}).get("usage") or {}
+    return [f"Requests are not recorded for `ccr usage`: {kept['problem']}"] if kept.get("problem") else []
 
 
 def reloaded(counts: dict[str, Any]) -> list[str]:

@@ -26,6 +26,8 @@ from ccr.config.transformer_files import (
     options_by_step,
     transformer_files_from,
 )
+from ccr.config.usage_kept import KEYS as USAGE_KEYS
+from ccr.config.usage_kept import usage_kept_from
 from ccr.errors import ConfigError, Problem, StartError
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ KEYS = (
     *GLOBAL_KEYS,
     *("transformers", "Providers", "providers", "Router", "fallback", "CUSTOM_ROUTER_PATH"),
     *("REWRITE_SYSTEM_PROMPT", "plugins", "Plugins"),
+    *USAGE_KEYS,
     *("forceUseImageAgent", "StatusLine", "NON_INTERACTIVE_MODE", "ANTHROPIC_SMALL_FAST_MODEL"),
 )
 CUSTOM_ROUTER_SUFFIXES = (".py", ".js", ".cjs", ".mjs")
@@ -162,6 +165,7 @@ def _config(root: Section, environ: Mapping[str, str], check_step: Callable[[Ste
         non_interactive=root.boolean("NON_INTERACTIVE_MODE", default=False),
         small_fast_model=root.text("ANTHROPIC_SMALL_FAST_MODEL", allowed="the name of a model"),
         force_image_agent=_forces_image_agent(root, router),
+        usage=usage_kept_from(root),
         warnings=tuple(root.findings.warnings),
         notes=tuple(root.findings.notes),
     )

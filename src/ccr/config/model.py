@@ -212,6 +212,15 @@ class Router:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UsageKept:
+    """``USAGE``, ``USAGE_DAYS``, ``USAGE_MAX_MB``: whether finished requests are kept, and how many."""
+
+    is_kept: bool = True
+    days: int = 400
+    max_bytes: int = 200_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The whole configuration with all defaults filled in.
 
@@ -254,5 +263,6 @@ class Config:
     non_interactive: bool = False
     small_fast_model: str | None = None
     force_image_agent: bool = False
+    usage: UsageKept = field(default_factory=UsageKept)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

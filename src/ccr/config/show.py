@@ -10,6 +10,7 @@ from ccr.config.network import described
 from ccr.config.prices import prices_shown
 from ccr.config.router import values_from_router
 from ccr.config.sign_in import AUTO
+from ccr.config.usage_kept import usage_kept_shown
 from ccr.protocol.redaction import redacted
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def values_from_config(config: Config) -> dict[str, Any]:
         "CUSTOM_ROUTER_PATH": str(config.custom_router or ""),
         "REWRITE_SYSTEM_PROMPT": str(config.system_prompt.path) if config.system_prompt is not None else "",
         "plugins": _plugins(config),
+        **usage_kept_shown(config.usage),
         "StatusLine": without_secrets(config.status_line),
         "NON_INTERACTIVE_MODE": config.non_interactive,
         "ANTHROPIC_SMALL_FAST_MODEL": config.small_fast_model or "",

@@ -155,6 +155,9 @@ class _Service:
         self.instance = os.urandom(16).hex()
         self.address = client_address(self.listening)
         self._tasks: list[asyncio.Task[None]] = []
+        self._current = self.config
+        self._secrets = frozenset(secrets_of(self.config, self.key, self.environ))
+        self._mask = Mask(self._secrets)
 
     async def serve(self) -> None:
         """Serve until stopped or followed."""
@@ -164,9 +167,18 @@ class _Service:
         from ccr.server.departure import Departure
         from ccr.server.reload import Source
         from ccr.server.routes import is_built_in
+        from ccr.store.recording import Recording, Retention
         from ccr.upstream.discovered import models_file
 
         departure = Departure()
+        folders = Folders.from_environ(self.paths.home, self.environ)
+        recording = Recording(
+            self.paths.usage_file,
+            log=self.log,
+            retention=lambda: Retention(self._current.usage.days, self._current.usage.max_bytes),
+            masked=self._masked,
+            client_projects=folders.client_projects,
+        )
         handover = Handover(
             self.paths, [self.listening], self.held, departure, log=self.log, record=self._record
         )
@@ -199,7 +211,8 @@ class _Service:
                     ),
                 ),
                 departure=departure,
-                folders=Folders.from_environ(self.paths.home, self.environ),
+                folders=folders,
+                recording=recording,
             )
         finally:
             for task in self._tasks:
@@ -223,7 +236,15 @@ class _Service:
         await handover.run()
 
     def _adopted(self, config: Config) -> None:
-        adjust_log(self.paths, config, secrets_of(config, self.key, self.environ))
+        secrets = secrets_of(config, self.key, self.environ)
+        adjust_log(self.paths, config, secrets)
+        self._current = config
+        self._secrets |= frozenset(secrets)
+        self._mask = Mask(self._secrets)
+
+    def _masked(self, text: str) -> str:
+        """Return a text without the secrets of all configurations so far."""
+        return self._mask(text)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))

@@ -77,6 +77,7 @@ class Gateway:
             sessions=lasting.sessions,
             masked=upstream.sent.masked,
             on_end=speed.note if speed is not None else None,
+            keep=lasting.keep if config.usage.is_kept else None,
         )
         self._learning = lasting.learning
         parts = Parts(

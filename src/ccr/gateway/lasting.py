@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ccr.gateway.projects import Folders
+    from ccr.store.records import RequestRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,19 @@ class Lasting:
     sessions: Sessions = field(default_factory=Sessions)
     call_extras: CallExtras = field(default_factory=CallExtras)
     folders: Folders | None = None
+    keep: Callable[[RequestRow], None] | None = None
 
     @classmethod
-    def new(cls, clock: Callable[[], float] = time.monotonic, *, folders: Folders | None = None) -> Lasting:
+    def new(
+        cls,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        folders: Folders | None = None,
+        keep: Callable[[RequestRow], None] | None = None,
+    ) -> Lasting:
         """Return what a process begins with: nothing counted, nothing learnt. clock: monotonic seconds.
 
-        folders: where the Routers of projects are, None where nobody is to look for them.
+        folders: where the Routers of projects are, None where nobody is to look for them. keep: gets a row of
+        each request that ends, None where there is no database.
         """
-        return cls(Metrics(), Repairing(clock), Learning(clock), folders=folders)
+        return cls(Metrics(), Repairing(clock), Learning(clock), folders=folders, keep=keep)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ccr.errors import ApiError
+from ccr.gateway.kept import row_of
 from ccr.upstream.retry import Effort
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ccr.gateway.routes import Found
     from ccr.gateway.sessions import Sessions
     from ccr.protocol.usage import Usage
+    from ccr.store.records import RequestRow
 
 IMAGE_AGENT: Final = "image_agent"
 """Route and rule of the requests that ccr itself sends to the image model, for another request."""
@@ -163,6 +165,7 @@ class Recorder:
 
     sessions: are told how large each session's last request was. masked: takes secrets out of an error.
     on_end: called with each record and when it ended, by the clock.
+    keep: gets the row of each for the database, None where none is kept. wall_clock: seconds since 1970.
     """
 
     def __init__(
@@ -175,7 +178,11 @@ class Recorder:
         sessions: Sessions | None = None,
         masked: Callable[[str], str] = str,
         on_end: Callable[[Record, float], None] | None = None,
+        keep: Callable[[RequestRow], None] | None = None,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        self._keep = keep
+        self._wall_clock = wall_clock
         self._masked = masked
         self._on_end = on_end
         self._sessions = sessions
@@ -209,6 +216,8 @@ class Recorder:
             self._sessions.note(record.client.session_id, record.last_usage or record.usage)
         if self._on_end is not None and not record.is_aside:
             self._on_end(record, self._clock())
+        if self._keep is not None:
+            self._keep(row_of(record, self._clock(), self._wall_clock()))
         level = logging.INFO if record.outcome != "error" else logging.WARNING
         if self._logger.isEnabledFor(level):
             self._later(partial(self._log, level, record, self._clock()))

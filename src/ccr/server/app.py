@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ccr.gateway.projects import Folders
     from ccr.plugins.loading import Plugins
     from ccr.server.reload import Source
+    from ccr.store.recording import Recording
     from ccr.upstream.auth.credentials import Credentials
     from ccr.upstream.client import Upstream
 
@@ -81,13 +82,15 @@ def make_app(
     patience: Patience | None = None,
     folders: Folders | None = None,
     plugins: Plugins | None = None,
+    recording: Recording | None = None,
 ) -> App:
     """Return a service that is not listening yet. ports: those it will listen on. Needs a running loop.
 
     sign_in: makes the credentials of this and of later configurations (`SignIns.lease`); credentials: made
     already, for a configuration that stays. folders: where the Routers of projects are. plugins: loaded for
-    the configuration, closed with it. Raises ValueError when a configured transformer cannot be built,
-    ConfigError when a custom router cannot be loaded, and what ``sign_in`` raises.
+    the configuration, closed with it. recording: keeps requests that have ended. Raises ValueError when a
+    configured transformer cannot be built, ConfigError when a custom router cannot be loaded, and what
+    ``sign_in`` raises.
     """
     live = Live(
         config,
@@ -96,6 +99,7 @@ def make_app(
         patience=patience,
         folders=folders,
         plugins=plugins,
+        keep=recording.put if recording is not None else None,
     )
     asked = key if config.auth == "key" else None
     guard = Guard(
@@ -108,6 +112,7 @@ def make_app(
             "connections": len(server.connections),
             "loop_stalls": watchdog.stalls,
             "longest_stall_s": watchdog.longest_s,
+            **({"usage": recording.report()} if recording is not None else {}),
         }
 
     front = Front(guard, live, key=key, instance=instance, log=log, about=about)
@@ -138,6 +143,7 @@ async def serve(
     source: Source | None = None,
     departure: Departure | None = None,
     folders: Folders | None = None,
+    recording: Recording | None = None,
 ) -> None:
     """Serve on bound sockets until SIGTERM or SIGINT, or until another process follows.
 
@@ -145,8 +151,9 @@ async def serve(
     process's. followed_s: how long running answers may take to end when another process follows (when
     stopped: ``stop_timeout_s`` of the configuration); a second signal ends them at once. source: what is
     watched for another configuration, also read on SIGHUP. departure: how another process follows this one.
-    folders: where the Routers of projects are. Raises ConfigError when there is no identity for a provider
-    without key, and for what cannot be loaded.
+    folders: where the Routers of projects are. recording: keeps requests that have ended; started and closed
+    here. Raises ConfigError when there is no identity for a provider without key, and for what cannot be
+    loaded.
     """
     ports = {sock.getsockname()[1] for sock in sockets}
     sign_ins = SignIns(os.environ if environ is None else environ, log)
@@ -161,18 +168,23 @@ async def serve(
             sign_in=sign_ins.lease,
             folders=folders,
             plugins=plugins,
+            recording=recording,
         )
     except BaseException:
         await plugins.close()
         raise
     runner = web.ServerRunner(app.server, shutdown_timeout=CUT_S)
     try:
+        if recording is not None:
+            recording.start()
         await runner.setup()
         async with app.watchdog.watching():
             await _run(app, runner, sockets, on_ready, followed_s, source, departure or Departure(), log)
     finally:
         await runner.cleanup()
         await app.close()
+        if recording is not None:
+            await recording.close()
 
 
 async def _run(

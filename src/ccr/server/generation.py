@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from ccr.config.model import Config, Router
+from ccr.config.model import Config, Router, UsageKept
 from ccr.gateway.gateway import Gateway
 from ccr.server.sign_ins import Lease
 from ccr.upstream.client import Upstream
@@ -160,6 +160,7 @@ def _settings_of(config: Config) -> Config:
         system_prompt=None,
         speed=None,
         status_line=None,
+        usage=UsageKept(),
         warnings=(),
         notes=(),
         providers=tuple(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ccr.gateway.patience import Patience
     from ccr.gateway.projects import Folders
     from ccr.server.generation import Generation
+    from ccr.store.records import RequestRow
     from ccr.upstream.auth.credentials import Credentials
 
 NEED_RESTART: Final = {"host": "HOST", "port": "PORT", "api_key": "APIKEY", "auth": "AUTH"}
@@ -37,8 +38,9 @@ class Live:
     """Holds the current generation; closes earlier ones when their last request has ended.
 
     sign_in: makes the credentials of a configuration, raises ConfigError. Needs a running loop; ``close`` it.
-    folders: where the Routers of projects are. plugins: loaded for it. Raises ValueError when a configured
-    transformer cannot be built, ConfigError when a custom router cannot be loaded.
+    folders: where the Routers of projects are. plugins: loaded for it. keep: gets a row of each request that
+    ends, where the configuration wants it. Raises ValueError when a configured transformer cannot be built,
+    ConfigError when a custom router cannot be loaded.
     """
 
     def __init__(
@@ -51,13 +53,14 @@ class Live:
         clock: Callable[[], float] = time.time,
         folders: Folders | None = None,
         plugins: Plugins | None = None,
+        keep: Callable[[RequestRow], None] | None = None,
     ) -> None:
         plugins = plugins or Plugins()
         self._sign_in = sign_in
         self._log = log
         self._patience = patience
         self._clock = clock
-        self._lasting = Lasting.new(folders=folders)
+        self._lasting = Lasting.new(folders=folders, keep=keep)
         self._closing: set[asyncio.Task[None]] = set()
         self._retired: set[Generation] = set()
         self._number = 1

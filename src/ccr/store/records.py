@@ -17,9 +17,10 @@ class RequestRow(NamedTuple):
 
     id: given by the database, 0 before. at_ms: when it began, milliseconds since 1970, UTC. session, agent:
     as the client names itself. project: the client's name for the folder of the session, None where it is
-    not known. client_route: ``messages``, ``chat_completions``, or the path of a plugin's route. model: as
-    asked. rule: why the route was chosen. outcome: ``ok``, ``error``, ``cancelled``. The four token figures
-    are those of the upstream, None where it reported none. first_byte_ms: until its answer began.
+    not known. client_route: ``messages``, ``chat_completions``, ``image_agent``, or the path of a plugin's
+    route. model: as asked. rule: why the route was chosen. outcome: ``ok``, ``error``, ``cancelled``. The
+    four token figures are those of the upstream, None where it reported none. first_byte_ms: until its answer
+    began.
     """
 
     id: int
