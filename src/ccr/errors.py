@@ -106,9 +106,11 @@ class ApiError(CcrError):
     retry_after_s: seconds the client should wait, when the upstream said so.
     should_retry: sent as ``x-should-retry``; False on definitive errors, None when the client decides.
     details: for programs, in Anthropic's ``error.details``: what newer clients decide by.
+    param: the parameter at fault, in OpenAI's ``error.param``.
     """
 
     details: dict[str, object] | None = None
+    param: str | None = None
 
     def __init__(
         self,
@@ -143,9 +145,11 @@ class RequestError(ApiError):
         status: int = 400,
         error_type: str | None = None,
         details: dict[str, object] | None = None,
+        param: str | None = None,
     ) -> None:
         super().__init__(status, message, error_type=error_type, should_retry=False)
         self.details = details
+        self.param = param
 
 
 class UpstreamError(ApiError):

@@ -7,8 +7,20 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar
 
-MODULES: Final = ("test_anthropic", "test_anthropic_errors", "test_openai", "test_openai_errors")
-CLIENTS: Final = ("anthropic", "openai")
+MODULES: Final = (
+    "test_anthropic",
+    "test_anthropic_errors",
+    "test_openai",
+    "test_openai_errors",
+    "test_responses",
+    "test_responses_errors",
+)
+CLIENTS: Final = ("anthropic", "openai", "responses")
+TITLES: Final = {
+    "anthropic": "`anthropic`",
+    "openai": "`openai`: chat completions",
+    "responses": "`openai`: responses",
+}
 _MARK: Final = "proven_feature"
 
 Test = TypeVar("Test", bound=Callable[..., Any])
@@ -44,17 +56,17 @@ def features() -> Iterator[Feature]:
 
 
 def table() -> str:
-    """Return the table of docs/clients.md: a row a feature, a column a client."""
+    """Return the table of docs/clients.md: a row a feature, a column a client and API."""
     rows: dict[str, dict[str, Feature]] = {}
     for found in features():
         row = rows.setdefault(found.name, {})
         assert found.client not in row, f"two tests for {found.name}"
         row[found.client] = found
-    lines = ["| feature | `anthropic` | `openai` | |", "|---|---|---|---|"]
+    lines = [f"| feature | {' | '.join(TITLES[each] for each in CLIENTS)} | |", "|---" * 5 + "|"]
     for name in sorted(rows, key=str.lower):
         cells = [_cell(rows[name].get(client)) for client in CLIENTS]
         notes = "; ".join(dict.fromkeys(each.note for each in rows[name].values() if each.note))
-        lines.append(f"| {name} | {cells[0]} | {cells[1]} | {notes} |")
+        lines.append(f"| {name} | {' | '.join(cells)} | {notes} |")
     return "\n".join(lines) + "\n"
 
 

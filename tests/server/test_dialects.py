@@ -81,6 +81,7 @@ def test_the_table_of_routes_is_frozen() -> None:
         "/v1/messages/count_tokens": ("count_tokens", "POST", False),
         "/v1/v1/messages/count_tokens": ("count_tokens", "POST", False),
         "/v1/chat/completions": ("chat_completions", "POST", False),
+        "/v1/responses": ("responses", "POST", False),
         "/v1/models": ("models", "GET", False),
         "/v1/models/{id}": ("model", "GET", False),
         "/status": ("status", "GET", False),

@@ -106,6 +106,10 @@ class Explaining:
         """Explain a chat request; errors as for `messages`."""
         return await self._explained(body, client, "chat_completions", lambda lines: lines.chat_completions)
 
+    async def responses(self, body: bytes, client: Client) -> Reply:
+        """Explain a request of the Responses API; errors as for `messages`."""
+        return await self._explained(body, client, "responses", lambda lines: lines.responses)
+
     async def end_point(self, path: str, body: bytes, client: Client) -> Reply:
         """Explain a request at the route of a plugin's own; errors as for `messages`."""
         return await self._explained(body, client, path, lambda lines: partial(lines.end_point, path))

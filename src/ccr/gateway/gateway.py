@@ -118,6 +118,15 @@ class Gateway:
             self._recorder.end(record, error)
             raise
 
+    async def responses(self, body: bytes, client: Client) -> Reply | StreamReply:
+        """Answer ``POST /v1/responses``."""
+        record = self._recorder.begin(client, "responses", body)
+        try:
+            return await self._lines.responses(body, record)
+        except BaseException as error:  # a cancelled request leaves its record as well
+            self._recorder.end(record, error)
+            raise
+
     async def end_point(self, path: str, body: bytes, client: Client) -> Reply | StreamReply:
         """Answer a request at the route of a plugin's own."""
         record = self._recorder.begin(client, path, body)

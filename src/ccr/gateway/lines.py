@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ccr.gateway.payload import Payloads
     from ccr.gateway.record import Record, Recorder
     from ccr.gateway.replies import Reply, StreamReply
+    from ccr.gateway.responses_line import ResponsesLine
     from ccr.gateway.routes import Found, Route, Routes
     from ccr.protocol.anthropic import MessagesRequest
     from ccr.protocol.image_agent import AgentRequest
@@ -96,6 +97,7 @@ class Lines:
         self._completions = CompletionsLine(sending, parts.upstream, recorder, patience=patience)
         self._end_points = EndPointLine(self._completions, recorder, transforming)
         self._image_agent: ImageAgent | None = None
+        self._responses: ResponsesLine | None = None
         self._native = Native(
             native_urls,
             parts.upstream,
@@ -191,6 +193,18 @@ class Lines:
 
         return await first_answer(self._routes_to_try(found, record), record, ask)
 
+    async def responses(self, body: bytes, record: Record) -> Reply | StreamReply:
+        """Answer a request of the Responses API. Raises ApiError."""
+        record.effort.first_event_s = self._parts.patience.begin_s
+        request, body = self._responses_line().begin(body, record)
+        found, facts = await self._choosing.find(request.view, body, record)
+        chat = untagged(request.chat, found, facts, chat_without_tag)
+
+        async def ask(route: Route) -> Reply | StreamReply:
+            return await request.ask(chat, route)
+
+        return await first_answer(self._routes_to_try(found, record), record, ask)
+
     async def end_point(self, path: str, body: bytes, record: Record) -> Reply | StreamReply:
         """Answer a request at the route of a plugin's own. Raises ApiError.
 
@@ -211,6 +225,16 @@ class Lines:
             return await request.ask(route, chat)
 
         return await request.returned(await first_answer(self._routes_to_try(found, record), record, ask))
+
+    def _responses_line(self) -> ResponsesLine:
+        """Return the line of the Responses API; its modules are loaded when somebody asks for it."""
+        if self._responses is None:
+            from ccr.gateway.responses_line import ResponsesLine
+
+            parts = self._parts
+            extras, masked = parts.lasting.call_extras, parts.upstream.sent.masked
+            self._responses = ResponsesLine(self._completions, parts.recorder, extras, masked, parts.patience)
+        return self._responses
 
     def _routes_to_try(self, found: Found, record: Record) -> tuple[Route, ...]:
         pool = self._parts.routes.pool_of(found.route)

@@ -31,6 +31,7 @@ IMAGE_AGENT: Final = "image_agent"
 PATHS: Final = {
     "messages": "/v1/messages",
     "chat_completions": "/v1/chat/completions",
+    "responses": "/v1/responses",
     IMAGE_AGENT: "/v1/messages",
 }
 """Where requests of a route come in; those of a plugin's route are called by their path."""

@@ -75,7 +75,7 @@ def tool_set_from_tools(listed: list[Tool], traits: ModelTraits, rules: Rules) -
             rules.add(RequestRule.DUPLICATE_TOOL_DROPPED)
         else:
             tools[tool.name] = _chat_tool(tool, index, traits, rules)
-    notes = [_note_on_server_tools(server_tools)] if server_tools else []
+    notes = [note_on_server_tools(server_tools)] if server_tools else []
     return ToolSet(list(tools.values()), frozenset(tools), frozenset(dropped + server_tools), notes)
 
 
@@ -156,7 +156,8 @@ def _parameters(schema: Raw, index: int, rules: Rules) -> Raw | dict[str, Raw]:
     return {**keys, "type": Raw(b'"object"')}
 
 
-def _note_on_server_tools(names: list[str]) -> str:
+def note_on_server_tools(names: list[str]) -> str:
+    """Return what the model is told of tools that run elsewhere."""
     return (
         f"These tools are not available in this environment: {', '.join(names)}. Do not try to call them. "
         "Answer from what you know and from the conversation, and say plainly that you could not use them."

@@ -77,7 +77,7 @@ class Blocks:
 
     tool_ids: ids of tool_use blocks in the history. json_tool: the tool whose arguments are the answer's
     text. thinking: a block that must be opened before there is content (``keep_alive``) is a thinking
-    block, else text.
+    block, else text. keeps_arguments: arguments that are no JSON object are written as they are.
     """
 
     def __init__(
@@ -88,12 +88,14 @@ class Blocks:
         tool_ids: frozenset[str],
         json_tool: str | None,
         thinking: bool,
+        keeps_arguments: bool = False,
     ) -> None:
         self.rules = ResponseRules()
         self.has_tool_use = False
         self._writer = writer
         self._ids = ToolIds(message_id, tool_ids)
         self._json_tool = json_tool
+        self._keeps_arguments = keeps_arguments
         self._first_kind = Open.THINKING if thinking else Open.TEXT
         self._calls = Calls()
         self._open = Open.NOTHING
@@ -274,7 +276,7 @@ class Blocks:
             self.has_tool_use = True
         self._open = Open.CALL
         self._call = call
-        self._is_answer = name == self._json_tool
+        self._is_answer = self._keeps_arguments or name == self._json_tool
         if waiting:
             self._write_arguments(call, waiting)
 

@@ -24,6 +24,12 @@ class PromptTokensDetails(msgspec.Struct):
     cached_tokens: int | float | None = None
 
 
+class CompletionTokensDetails(msgspec.Struct):
+    """``usage.completion_tokens_details`` of OpenAI's models."""
+
+    reasoning_tokens: int | float | None = None
+
+
 class ChatUsage(msgspec.Struct):
     """``usage`` of a chat completion or chunk; every count may be missing or null."""
 
@@ -32,6 +38,7 @@ class ChatUsage(msgspec.Struct):
     cache_read_input_tokens: int | float | None = None
     cache_creation_input_tokens: int | float | None = None
     prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
 
     @property
     def cached_tokens(self) -> int | float | None:
@@ -69,6 +76,12 @@ def usage_from_chat(raw: ChatUsage) -> Usage:
     )
 
 
+def reasoning_tokens_of(raw: ChatUsage) -> int:
+    """Return how many of the output's tokens were thought, 0 where the upstream does not say."""
+    details = raw.completion_tokens_details
+    return _count(details.reasoning_tokens) if details is not None else 0
+
+
 def merged(earlier: ChatUsage | None, later: ChatUsage) -> ChatUsage | None:
     """Return what is known after ``later`` was reported too; None while no count is known at all."""
     if earlier is None:
@@ -87,6 +100,7 @@ def merged(earlier: ChatUsage | None, later: ChatUsage) -> ChatUsage | None:
         later.completion_tokens or earlier.completion_tokens,
         later.cached_tokens or earlier.cached_tokens,
         later.cache_creation_input_tokens or earlier.cache_creation_input_tokens,
+        completion_tokens_details=later.completion_tokens_details or earlier.completion_tokens_details,
     )
 
 

@@ -1,4 +1,7 @@
-"""How an error is written: in Anthropic's shape or OpenAI's, as an answer or as a stream's last event."""
+"""How an error is written: in Anthropic's shape or OpenAI's, as an answer or as a stream's last event.
+
+The dialects ``openai`` (chat completions) and ``responses`` differ in that event alone.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import msgspec
 if TYPE_CHECKING:
     from ccr.errors import ApiError
 
-Dialect = Literal["anthropic", "openai"]
+Dialect = Literal["anthropic", "openai", "responses"]
 
 OPENAI_CODES: Final = {
     400: "invalid_request",
@@ -32,7 +35,7 @@ OVERFLOW_CODE: Final = "context_length_exceeded"
 
 def error_body(error: ApiError, dialect: Dialect, request_id: str) -> bytes:
     """Return the body of an error answer."""
-    if dialect == "openai":
+    if dialect != "anthropic":
         return msgspec.json.encode({"error": _openai_error(error)})
     said: dict[str, object] = {"type": error.error_type, "message": _utf8(error.message)}
     if error.details is not None:
@@ -52,6 +55,10 @@ def error_headers(error: ApiError) -> dict[str, str]:
 
 def error_event(error: ApiError, dialect: Dialect, request_id: str) -> bytes:
     """Return the event that ends a stream which has begun and cannot go on."""
+    if dialect == "responses":
+        said = _openai_error(error)
+        whole = {"type": "error", "code": said["code"], "message": said["message"], "param": said["param"]}
+        return b"event: error\ndata: %b\n\n" % msgspec.json.encode({**whole, "error": said})
     body = error_body(error, dialect, request_id)
     name = b"" if dialect == "openai" else b"event: error\n"
     return b"%bdata: %b\n\n" % (name, body)
@@ -61,7 +68,7 @@ def _openai_error(error: ApiError) -> dict[str, str | None]:
     code = OPENAI_CODES.get(error.status)
     if "prompt is too long" in error.message:
         code = OVERFLOW_CODE
-    return {"message": _utf8(error.message), "type": error.error_type, "param": None, "code": code}
+    return {"message": _utf8(error.message), "type": error.error_type, "param": error.param, "code": code}
 
 
 def _utf8(text: str) -> str:

@@ -30,6 +30,7 @@ EVERY_S: Final = 15.0
 SIGNS: Final[Mapping[str, bytes]] = {
     "anthropic": b'event: ping\ndata: {"type": "ping"}\n\n',
     "openai": b": keep-alive\n\n",
+    "responses": b": keep-alive\n\n",
 }
 
 

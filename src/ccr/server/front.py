@@ -18,7 +18,7 @@ from ccr.server.dialects import error_body, error_event, error_headers
 from ccr.server.early import Early
 from ccr.server.guard import is_last
 from ccr.server.health import health_body
-from ccr.server.routes import END_POINT, ROUTES
+from ccr.server.routes import served_at
 from ccr.server.targets import dialect_of, model_of, query_of
 from ccr.server.throttle import Throttle
 from ccr.server.turns import Turns
@@ -115,8 +115,9 @@ class Front:
         dialect: Dialect = "anthropic"
         early = Early(request, lambda: self._begun(EVENTS, request_id))
         try:
-            path = self._guard.path_of(request.raw_path, generation.plugins.end_points)
-            served = ROUTES.get(path, END_POINT)
+            end_points = generation.plugins.end_points
+            path = self._guard.path_of(request.raw_path, end_points)
+            served = served_at(path, end_points)
             dialect = served.dialect or dialect_of(request.headers)
             self._guard.check(request.method, path, request.headers, request.version)
             reply = await self._reply(served, path, request, generation, early, request_id)
@@ -165,6 +166,11 @@ class Front:
                 early.watch(body, "openai")
                 asked = gateway.explaining if _is_explanation_asked(request) else gateway
                 return await asked.chat_completions(body, _client(request, generation, request_id))
+            case "responses":
+                body = await body_of(request, self._turns)
+                early.watch(body, "responses")
+                asked = gateway.explaining if _is_explanation_asked(request) else gateway
+                return await asked.responses(body, _client(request, generation, request_id))
             case "end_point":
                 body = await body_of(request, self._turns)
                 early.watch(body, "openai")  # a comment, which is a sign of life in every form

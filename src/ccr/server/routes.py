@@ -1,19 +1,26 @@
 """The table of all routes: nothing else is served. A test holds a copy, so that none comes by accident.
 
 The one exception are the routes of loaded plugins (``endPoint``), which stand beside the table: each is one
-path of the person's own configuration, asked by POST and with the key (`END_POINT`).
+path of the person's own configuration, asked by POST and with the key (`END_POINT`). One path of the table
+may be a plugin's, too (`REPLACEABLE`): users of the npm router have plugins for it.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ccr.server.guard import OF_PLUGINS, Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from ccr.server.dialects import Dialect
 
 Action = Literal[
     "messages",
     "count_tokens",
     "chat_completions",
+    "responses",
     "models",
     "model",
     "status",
@@ -29,7 +36,7 @@ class Served(NamedTuple):
 
     action: Action
     endpoint: Endpoint
-    dialect: Literal["anthropic", "openai"] | None = "anthropic"
+    dialect: Dialect | None = "anthropic"
 
 
 _POST: Final = Endpoint(("POST",))
@@ -41,6 +48,7 @@ ROUTES: Final[dict[str, Served]] = {
     "/v1/messages/count_tokens": Served("count_tokens", _POST),
     "/v1/v1/messages/count_tokens": Served("count_tokens", _POST),
     "/v1/chat/completions": Served("chat_completions", _POST, "openai"),
+    "/v1/responses": Served("responses", _POST, "responses"),
     "/v1/models": Served("models", Endpoint(("GET",)), None),
     f"{MODEL_PATH}{{id}}": Served("model", Endpoint(("GET",)), None),
     "/status": Served("status", Endpoint(("GET",))),
@@ -52,6 +60,18 @@ END_POINT: Final = Served("end_point", OF_PLUGINS, None)
 """What is done on every route of a plugin's own."""
 
 
+REPLACEABLE: Final = frozenset({"/v1/responses"})
+"""Paths of the table at which a loaded plugin that has them as its ``endPoint`` answers in place of ccr."""
+
+
+def served_at(path: str, end_points: Container[str]) -> Served:
+    """Return what is done on a path that is served. end_points: the routes of the plugins that are loaded."""
+    served = ROUTES.get(path, END_POINT)
+    if served.action == "responses" and path in end_points:
+        return END_POINT
+    return served
+
+
 def is_built_in(path: str) -> bool:
-    """Tell whether the table has a route for a path, so that no plugin can have it."""
-    return path in ROUTES or path.startswith(MODEL_PATH)
+    """Tell whether ccr itself answers at a path whatever is loaded, so that no plugin can have it."""
+    return (path in ROUTES and path not in REPLACEABLE) or path.startswith(MODEL_PATH)

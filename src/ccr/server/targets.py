@@ -11,12 +11,12 @@ from ccr.server.routes import MODEL_PATH
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from ccr.server.dialects import Dialect
+    from ccr.gateway.models import ModelsDialect
 
 MAX_QUERY_FIELDS: Final = 20
 
 
-def dialect_of(headers: Container[str]) -> Dialect:
+def dialect_of(headers: Container[str]) -> ModelsDialect:
     """Return in whose words a client wants the answer, where both kinds of clients ask.
 
     Anthropic's send ``anthropic-version``, and those of either key header prefer ``x-api-key``; OpenAI's know

@@ -1,0 +1,132 @@
+"""Requests of the Responses API: made a chat request, sent as one, and their answers made responses.
+
+request    -> chat_from_responses -> routing -> chat_for_model -> the chat line, as for /v1/chat/completions
+answer     <- ResponseStream      <-
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from ccr.gateway.bodies import read
+from ccr.gateway.replies import EVENT_STREAM, Reply
+from ccr.gateway.response_reply import ResponseReply
+from ccr.protocol.chat_from_responses import chat_from_responses
+from ccr.protocol.request_rules import RequestRule
+from ccr.protocol.response_stream import ResponseStream, response_from_completion
+from ccr.protocol.responses_for_model import chat_for_model
+from ccr.protocol.responses_request import decode_responses_request
+from ccr.routing.responses_view import ResponsesView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ccr.gateway.chat_reply import ChatReply
+    from ccr.gateway.completions_line import CompletionsLine
+    from ccr.gateway.patience import Patience
+    from ccr.gateway.record import Record, Recorder
+    from ccr.gateway.replies import StreamReply
+    from ccr.gateway.routes import Route
+    from ccr.protocol.call_extras import CallExtras
+    from ccr.protocol.openai import ChatRequest
+    from ccr.protocol.responses_request import ResponsesRequest
+
+
+class ResponsesLine:
+    """What requests of the Responses API are answered with. masked: takes keys out of errors."""
+
+    def __init__(
+        self,
+        completions: CompletionsLine,
+        recorder: Recorder,
+        call_extras: CallExtras,
+        masked: Callable[[str], str],
+        patience: Patience,
+    ) -> None:
+        self.completions = completions
+        self.recorder = recorder
+        self.call_extras = call_extras
+        self.masked = masked
+        self.patience = patience
+
+    def begin(self, body: bytes, record: Record) -> tuple[OneResponse, bytes]:
+        """Return a request that begins, and the body it was made of. Raises RequestError (400)."""
+        request, body = read(decode_responses_request, body, record)
+        record.is_stream = bool(request.stream)
+        return OneResponse(self, request, body, record), body
+
+
+class OneResponse:
+    """One request of the Responses API, and its answer."""
+
+    def __init__(self, line: ResponsesLine, request: ResponsesRequest, body: bytes, record: Record) -> None:
+        self._line = line
+        self._request = request
+        self._body = body
+        self._record = record
+        self._conversion = chat_from_responses(request)
+        self.chat = self._conversion.chat
+        self.view = ResponsesView(request, self.chat, body)
+
+    async def ask(self, chat: ChatRequest, route: Route) -> Reply | StreamReply:
+        """Ask a route. chat: the request in the chat format. Raises ApiError."""
+        line, record = self._line, self._record
+        made, rules = chat_for_model(
+            chat, is_summary_wanted=self._request.is_summary_wanted, traits=route.traits
+        )
+        record.rules = self._conversion.rules + tuple(
+            rule for rule in rules if rule not in self._conversion.rules
+        )
+        restored = line.call_extras.restored(_name(route), made)
+        if restored is not made:
+            record.note(RequestRule.CALL_SIGNATURE_RESTORED.value)
+        inner = await line.completions.answer(restored.copy(), route, record, self._body)
+        stream = self._stream(route)
+        if not isinstance(inner, Reply):
+            return self._streamed(inner, stream, route)
+        return self._whole(inner, stream, route)
+
+    def _whole(self, inner: Reply, stream: ResponseStream, route: Route) -> Reply:
+        if inner.headers["content-type"] == EVENT_STREAM:
+            out = stream.feed(inner.body) + stream.close()
+            if stream.error is not None:
+                raise stream.error
+            reply = Reply(200, out, inner.headers)
+        else:
+            reply = Reply(200, response_from_completion(inner.body, stream))
+        self._record.sent_bytes = len(reply.body)
+        self._end(stream, route)
+        self._line.recorder.end(self._record)
+        return reply
+
+    def _streamed(self, inner: ChatReply, stream: ResponseStream, route: Route) -> StreamReply:
+        return ResponseReply(
+            inner,
+            stream,
+            last_bytes_s=self._line.patience.last_bytes_s,
+            on_end=lambda: self._end(stream, route),
+        )
+
+    def _end(self, stream: ResponseStream, route: Route) -> None:
+        """Put into the record what an answer has told, and remember what stands beside its calls."""
+        self._record.stop_reason = stream.stop_reason
+        for rule in stream.rules:
+            self._record.note(rule)
+        self._line.call_extras.put(_name(route), stream.call_extras)
+
+    def _stream(self, route: Route) -> ResponseStream:
+        return ResponseStream(
+            self._request,
+            self._conversion,
+            response_id=f"resp_{secrets.token_hex(12)}",
+            created_at=int(time.time()),
+            provider=route.provider.name,
+            model=route.model,
+            masked=self._line.masked,
+        )
+
+
+def _name(route: Route) -> str:
+    return f"{route.provider.name},{route.model}"
