@@ -14,7 +14,7 @@ from ccr.plugins.end_points import fault_of_end_point, nothing_is_built_in, show
 from ccr.plugins.loading import Plugins, load_plugins
 from ccr.plugins.node.values import LoadedPlugin
 from ccr.server.guard import Endpoint, Guard, Hosts
-from ccr.server.routes import END_POINT, ROUTES, Served, is_built_in
+from ccr.server.routes import END_POINT, REPLACEABLE, ROUTES, Served, is_built_in, served_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,11 @@ def test_may_have(path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "fault"),
     [
-        *((path.replace("{id}", "x"), "ccr answers there itself") for path in ROUTES if path != "/"),
+        *(
+            (path.replace("{id}", "x"), "ccr answers there itself")
+            for path in ROUTES
+            if path not in {"/", *REPLACEABLE}
+        ),
         ("/v1/models/x/y", "ccr answers there itself"),
         ("/v1beta/models/:modelAndAction", "without `:name`"),
         ("/files/*", "`*`"),
@@ -62,12 +66,22 @@ def test_may_not_have(path: str, fault: str) -> None:
 
 def test_every_route_of_a_plugin_is_asked_by_post_and_with_the_key() -> None:
     assert Served("end_point", Endpoint(("POST",), is_open=False), None) == END_POINT
-    assert all(is_built_in(path) for path in ROUTES)
+    assert all(is_built_in(path) for path in ROUTES if path not in REPLACEABLE)
     guard = Guard(Hosts.of("127.0.0.1", [80]), None, {path: each.endpoint for path, each in ROUTES.items()})
     assert guard.path_of("/mine?a=b", {"/mine"}) == "/mine"
     for target in ("/mine", "/mine/", "//mine", "/Mine", "/%6dine", "/./mine"):
         with pytest.raises(RequestError, match="there is no"):
             guard.path_of(target, {"/other"} if target == "/mine" else {"/mine"})
+
+
+def test_a_plugin_goes_before_ccr_at_one_path_of_the_table_and_no_other() -> None:
+    assert set(REPLACEABLE) == {"/v1/responses"}
+    assert all(ROUTES[path].endpoint == END_POINT.endpoint for path in REPLACEABLE)
+    everywhere = {*ROUTES, "/mine"}
+    for path, served in ROUTES.items():
+        assert served_at(path, set()) is served
+        assert served_at(path, everywhere) is (END_POINT if path in REPLACEABLE else served)
+    assert served_at("/mine", everywhere) is END_POINT
 
 
 def test_a_path_in_a_message_is_short_and_printable() -> None:

@@ -61,6 +61,26 @@ def test_a_stream_ends_with_an_event() -> None:
     assert error_event(error, "openai", "req_1").endswith(b"\n\n")
 
 
+def test_a_stream_of_a_response_ends_with_an_event_that_its_clients_raise() -> None:
+    said = error_event(RequestError("input: no", param="input"), "responses", "req_1")
+    name, _, data = said.decode().partition("\ndata: ")
+    assert name == "event: error"
+    assert json.loads(data) == {
+        "type": "error",
+        "code": "invalid_request",
+        "message": "input: no",
+        "param": "input",
+        "error": {
+            "message": "input: no",
+            "type": "invalid_request_error",
+            "param": "input",
+            "code": "invalid_request",
+        },
+    }
+    body = error_body(ApiError(500, "x"), "responses", "req_1")
+    assert body == error_body(ApiError(500, "x"), "openai", "req_1")
+
+
 def test_half_a_surrogate_pair_in_a_message_can_be_written() -> None:
     assert "?" in json.loads(error_body(ApiError(400, "a\ud800b"), "anthropic", "r"))["error"]["message"]
 

@@ -232,8 +232,13 @@ class Lines:
             from ccr.gateway.responses_line import ResponsesLine
 
             parts = self._parts
-            extras, masked = parts.lasting.call_extras, parts.upstream.sent.masked
-            self._responses = ResponsesLine(self._completions, parts.recorder, extras, masked, parts.patience)
+            self._responses = ResponsesLine(
+                self._completions,
+                parts.upstream,
+                parts.recorder,
+                parts.lasting.call_extras,
+                last_bytes_s=parts.patience.last_bytes_s,
+            )
         return self._responses
 
     def _routes_to_try(self, found: Found, record: Record) -> tuple[Route, ...]:

@@ -21,35 +21,37 @@ from ccr.protocol.responses_request import decode_responses_request
 from ccr.routing.responses_view import ResponsesView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ccr.gateway.chat_reply import ChatReply
     from ccr.gateway.completions_line import CompletionsLine
-    from ccr.gateway.patience import Patience
     from ccr.gateway.record import Record, Recorder
     from ccr.gateway.replies import StreamReply
     from ccr.gateway.routes import Route
     from ccr.protocol.call_extras import CallExtras
     from ccr.protocol.openai import ChatRequest
     from ccr.protocol.responses_request import ResponsesRequest
+    from ccr.upstream.client import Upstream
 
 
 class ResponsesLine:
-    """What requests of the Responses API are answered with. masked: takes keys out of errors."""
+    """What requests of the Responses API are answered with.
+
+    last_bytes_s: how long the end of an answer is waited for that is complete.
+    """
 
     def __init__(
         self,
         completions: CompletionsLine,
+        upstream: Upstream,
         recorder: Recorder,
         call_extras: CallExtras,
-        masked: Callable[[str], str],
-        patience: Patience,
+        *,
+        last_bytes_s: float,
     ) -> None:
         self.completions = completions
+        self.upstream = upstream
         self.recorder = recorder
         self.call_extras = call_extras
-        self.masked = masked
-        self.patience = patience
+        self.last_bytes_s = last_bytes_s
 
     def begin(self, body: bytes, record: Record) -> tuple[OneResponse, bytes]:
         """Return a request that begins, and the body it was made of. Raises RequestError (400)."""
@@ -105,7 +107,7 @@ class OneResponse:
         return ResponseReply(
             inner,
             stream,
-            last_bytes_s=self._line.patience.last_bytes_s,
+            last_bytes_s=self._line.last_bytes_s,
             on_end=lambda: self._end(stream, route),
         )
 
@@ -124,7 +126,7 @@ class OneResponse:
             created_at=int(time.time()),
             provider=route.provider.name,
             model=route.model,
-            masked=self._line.masked,
+            masked=self._line.upstream.sent.masked,
         )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ccr.protocol.completion import is_json_object
 from ccr.protocol.response_events import Events, encode
 from ccr.protocol.responses_reasoning import encrypted_content
 from ccr.protocol.responses_tools import INPUT
@@ -36,7 +37,7 @@ class ItemWriter:
     def __init__(self, events: Events, response_id: str, names: ToolNames, *, with_reasoning: bool) -> None:
         self.output: list[bytes] = []
         self.is_cut = False
-        """What is open now does not end as the model wanted it to."""
+        """What is open now does not end as the model wanted it to; calls that are whole do."""
         self._events = events
         self._stem = response_id.removeprefix("resp_")
         self._names = names
@@ -115,7 +116,7 @@ class ItemWriter:
             case "function_call":
                 self._item["arguments"] = text
                 self._event(b"response.function_call_arguments.done", {"arguments": text})
-                self._end_item()
+                self._end_item(is_whole=is_json_object(text))
             case _:
                 self._end_custom_call(text)
 
@@ -176,12 +177,12 @@ class ItemWriter:
         self._event(b"response.custom_tool_call_input.done", {INPUT: text})
         self._end_item()
 
-    def _end_item(self, sealed: str = "") -> None:
+    def _end_item(self, sealed: str = "", *, is_whole: bool = False) -> None:
         item = self._item
         if sealed and self._with_reasoning:
             item["encrypted_content"] = sealed
         if "status" in item:
-            item["status"] = INCOMPLETE if self.is_cut else COMPLETED
+            item["status"] = INCOMPLETE if self.is_cut and not is_whole else COMPLETED
         self._events.write(b"response.output_item.done", self._indexed(item))
         self.output.append(encode(item))
         self._delta_name = b""

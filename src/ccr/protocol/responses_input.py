@@ -82,6 +82,8 @@ class _History:
     def add(self, item: Item, where: str) -> None:
         """Take one item."""
         kind = item.get("type", "message" if "role" in item else None)
+        if not isinstance(kind, str):
+            refuse(f"{where}.type", "Field required")
         if kind == "message":
             self._add_message(item, where)
         elif kind == "reasoning":

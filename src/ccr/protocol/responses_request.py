@@ -148,7 +148,8 @@ def decode_responses_request(data: bytes) -> ResponsesRequest:
         check_model_name(values["model"])
     except RequestError as error:
         raise RequestError(error.message, param="model") from None
-    if (values.get("max_output_tokens") or 1) < 1:
+    limit = values.get("max_output_tokens")
+    if limit is not None and limit < 1:
         refuse("max_output_tokens", "must be at least 1")
     written = values["input"]
     items = [{"role": "user", "content": written}] if isinstance(written, str) else written
