@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from base64 import b64encode
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -223,8 +225,17 @@ async def test_the_image_model_itself_gets_its_images() -> None:
 
 @BOTH
 @STREAMS
-async def test_thinking_is_sent_back_as_it_came(make: Callable[..., Config], stream: bool) -> None:
-    thinking = {"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 4096}
+@pytest.mark.parametrize(
+    ("model", "wish"),
+    [
+        (SONNET, {"type": "enabled", "budget_tokens": 2048}),
+        (FABLE, {"type": "adaptive", "display": "summarized"}),
+    ],
+)
+async def test_thinking_is_sent_back_as_it_came(
+    make: Callable[..., Config], stream: bool, model: str, wish: dict[str, Any]
+) -> None:
+    thinking = {"thinking": wish, "max_tokens": 4096, "model": model}
     script = Script(
         turns=[
             said(wants(), thinking="An image. I must ask.", text="Looking."),
@@ -233,7 +244,10 @@ async def test_thinking_is_sent_back_as_it_came(make: Callable[..., Config], str
             said(text="Red indeed."),
         ]
     )
-    async with Workspace(script) as workspace, running(configured(make, workspace)) as service:
+    async with (
+        Workspace(script, models=MODELS) as workspace,
+        running(configured(make, workspace, is_forced=model != FABLE)) as service,
+    ):
         message = message_of(await post(service, stream=stream, **thinking))
         kinds = [block["type"] for block in message["content"]]
         assert kinds == ["thinking", "text", "thinking", "tool_use"]
@@ -762,3 +776,10 @@ async def test_a_next_round_that_breaks_off_is_gone_on_with(make: Callable[..., 
             assert message["content"][1]["text"].endswith("really.")
             await service.idle()
             assert "answer_continued" in service.records[-1]["rules"]
+
+
+def test_nothing_of_it_is_loaded_where_nobody_needs_it() -> None:
+    found = "[name for name in sys.modules if name.startswith(('ccr.protocol.image_', 'ccr.gateway.image_'))]"
+    code = f"import sys, ccr.daemon.main, ccr.server.app; print({found})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

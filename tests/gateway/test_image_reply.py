@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from ccr.errors import ApiError
+from ccr.gateway.image_analyses import whole
 from ccr.gateway.image_reply import ImageReply
 from ccr.gateway.patience import Patience
 from ccr.gateway.record import Record
@@ -164,3 +165,11 @@ async def test_a_clock_that_is_behind_makes_no_sign_of_life() -> None:
     await all_of(reply)
     reply.close()
     assert rounds.ended == [None]
+
+
+async def test_a_stream_that_nobody_asked_for_is_closed() -> None:
+    record = Record(Client("r"), "image_agent", 0.0, 0, provider="eyes")
+    stream = Stream(b"x")
+    with pytest.raises(ApiError, match="eyes answered with a stream"):
+        whole(stream, record)
+    assert stream.closed == 1

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from ccr.errors import UpstreamError
 from ccr.gateway.answers import STREAM_TYPE
+from ccr.gateway.image_analyses import whole
 from ccr.gateway.image_reply import ImageReply
 from ccr.gateway.replies import Reply
 from ccr.protocol.image_agent import ImageRule
@@ -90,13 +91,7 @@ class ImageAgent:
             if said.next == "as_text":
                 joined.add_text(results_as_text(results))
                 return joined.encode(iterations)
-            reply = await rounds.again(said, results)
-            if not isinstance(reply, Reply):
-                reply.close()
-                raise UpstreamError(
-                    502, f"{rounds.record.provider} answered with a stream", should_retry=False
-                )
-            message = reply.body
+            message = whole(await rounds.again(said, results), rounds.record).body
             said = round_of(message, rounds.tool)
 
 

@@ -42,6 +42,14 @@ class Told(NamedTuple):
     cost: Iteration | None = None
 
 
+def whole(reply: Reply | StreamReply, record: Record) -> Reply:
+    """Return an answer to a request for a whole one. Raises UpstreamError for a stream, which is closed."""
+    if isinstance(reply, Reply):
+        return reply
+    reply.close()
+    raise UpstreamError(502, f"{record.provider} answered with a stream", should_retry=False)
+
+
 class Analyses:
     """Answers the calls of all requests. send: answers a request by a route."""
 
@@ -89,11 +97,7 @@ class Analyses:
 
     async def _answer(self, body: bytes, routes: Sequence[Route], asked: Record) -> Reply:
         async def ask(route: Route) -> Reply:
-            reply = await self._send(body, route, asked)
-            if isinstance(reply, Reply):
-                return reply
-            reply.close()  # nobody asked for a stream
-            raise UpstreamError(502, f"{asked.provider} answered with a stream", should_retry=False)
+            return whole(await self._send(body, route, asked), asked)
 
         try:
             return await first_answer(routes, asked, ask)
