@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 CCR = Path(sys.executable).with_name("ccr")
 FOLDERS = Path(__file__).parent / "folders"
 TEXTS = {".json", ".js", ".py", ".md"}
-OURS = {".key", ".lock", "service.json", "plugin.log", "token-speed", "logs", "run", "service"}
+OURS = {
+    *(".key", ".lock", "service.json", "plugin.log", "token-speed", "logs", "run", "service"),
+    *("usage.sqlite", "usage.sqlite-wal", "usage.sqlite-shm", "usage.sqlite-journal"),
+}
 """What ccr makes in the folder for itself."""
 HOST = re.compile(r"https?://(?P<host>[a-z0-9.-]+)(?::\d+)?")
 
