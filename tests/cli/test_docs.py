@@ -11,7 +11,7 @@ import click
 import pytest
 
 from ccr.cli.main import COMMANDS, cli
-from ccr.config import legacy, load, providers, router
+from ccr.config import load, providers, router, tokenizers
 from ccr.config.model import Secret
 from ccr.launcher.environment import REMOVED, Target, claude_environment
 
@@ -98,12 +98,7 @@ def test_every_variable_of_the_launcher_is_described() -> None:
 
 
 def test_every_key_of_the_configuration_is_described() -> None:
-    keys = (
-        *load.KEYS,
-        *router.KEYS,
-        *providers.KEYS,
-        *legacy.WITHOUT_EFFECT_OF_PROVIDERS,
-    )
+    keys = (*load.KEYS, *router.KEYS, *providers.KEYS, *tokenizers.KEYS)
     assert [key for key in keys if f"`{key}`" not in words("configuration.md")] == []
 
 
@@ -133,7 +128,7 @@ def test_messages_that_the_docs_explain_are_those_of_the_program() -> None:
 
 def test_every_key_that_is_described_exists() -> None:
     known = {*load.KEYS, *router.KEYS, *providers.KEYS, "$schema"}
-    known |= {*legacy.WITHOUT_EFFECT_OF_PROVIDERS}
+    known |= {*tokenizers.KEYS}
     keys = words("configuration.md").partition("## Keys")[2].partition("## Variables")[0]
     rows = [found for row in ROW.findall(keys) for found in re.findall(r"`([^`]+)`", row)]
     dialects = {"chat", "anthropic", "auto"}

@@ -394,7 +394,6 @@ def test_a_long_value_is_quoted_in_part() -> None:
             with_provider(apiKey="x"),
             "Providers[0].apiKey is not known and has no effect; did you mean api_key?",
         ),
-        (with_provider(tokenizer={"a": 1}), "Providers[0].tokenizer has no effect: ccr estimates tokens"),
         (with_provider(models=["m", "M"]), "Providers[0].models[1] names 'M' a second time"),
         (with_provider(transformer={"mm": {"use": []}}), "transformer.mm is not known"),
         ({**GOOD, "forceUseImageAgent": True}, "forceUseImageAgent has no effect without Router.image: it"),

@@ -16,7 +16,7 @@ from ccr.protocol.redaction import redacted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ccr.config.model import Config
+    from ccr.config.model import Config, Provider
 
 SECRET_OPTION: Final = re.compile(
     r"(?:keys?|token|secrets?|passw(?:or)?ds?|passwd|auth|authorization|cookies?|credentials?)$",
@@ -55,6 +55,7 @@ def secrets_of_config(config: Config) -> list[Secret]:
         config.proxy_url,
         *(provider.api_key for provider in providers),
         *(key for provider in providers for key in provider.more_keys),
+        *(secret for provider in providers if provider.tokenizers for secret in _of_tokenizers(provider)),
         *(each.network.proxy for each in providers if isinstance(each.network.proxy, Secret)),
         *(config.speed.webhook.secrets if config.speed is not None and config.speed.webhook else ()),
         *(each.sign_in.client_secret for each in providers if each.sign_in is not None),
@@ -62,6 +63,12 @@ def secrets_of_config(config: Config) -> list[Secret]:
     options = (*(step.options for step in steps_of(config)), *(file.options for file in config.transformers))
     named = {text for each in options for text in _named_secrets(each, "")}
     return [*(secret for secret in candidates if secret is not None), *map(Secret, sorted(named))]
+
+
+def _of_tokenizers(provider: Provider) -> list[Secret]:
+    from ccr.config.tokenizers import secrets_of_tokenizers  # imported late: few have any
+
+    return secrets_of_tokenizers(provider.tokenizers)
 
 
 def _named_secrets(value: Any, name: str) -> Iterator[str]:

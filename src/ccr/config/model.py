@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ccr.config.speed import TokenSpeed
+    from ccr.config.tokenizers import Tokenizer
 
 Api = Literal["chat", "anthropic", "auto"]
 Auth = Literal["key", "none"]
@@ -171,6 +172,7 @@ class Provider:
     max_payload_bytes: the largest body it takes; None where that is not known.
     prices: model -> what its tokens cost by the person's own word, in place of the catalog's prices.
     more_keys: keys beside ``api_key``, which is the first. network: the way there.
+    tokenizers: model -> what counts the tokens of its requests, "" for all others; empty: they are estimated.
     discovered: further models that its workspace served when it was asked last (upstream/discovered.py); not
     of the file, and only for requests that name them.
     """
@@ -190,6 +192,7 @@ class Provider:
     prices: Mapping[str, Prices] = field(default_factory=dict)
     more_keys: tuple[Secret, ...] = ()
     network: Network = field(default_factory=Network)
+    tokenizers: Mapping[str, Tokenizer] = field(default_factory=dict)
     discovered: tuple[str, ...] = ()
 
 

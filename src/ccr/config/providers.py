@@ -11,7 +11,6 @@ from urllib.parse import quote
 from ccr.config import limits, network, prices, sign_in
 from ccr.config.api import api_from, key_header_from
 from ccr.config.findings import shape
-from ccr.config.legacy import WITHOUT_EFFECT_OF_PROVIDERS
 from ccr.config.model import Provider, Step
 from ccr.config.section import Section
 from ccr.config.sign_in import host_from, host_of_profile, sign_in_from
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ccr.config.findings import Findings
+    from ccr.config.tokenizers import Tokenizer
 
 KEYS = (
     "name",
@@ -30,6 +30,7 @@ KEYS = (
     "models",
     "transformer",
     "api",
+    "tokenizer",
     *limits.KEYS,
     *prices.KEYS,
     *network.KEYS,
@@ -72,7 +73,7 @@ def providers_from(
 
 
 def _provider(section: Section, steps: StepReader, environ: Mapping[str, str]) -> Provider:
-    section.warn_of_unknown(KEYS, unsupported=WITHOUT_EFFECT_OF_PROVIDERS)
+    section.warn_of_unknown(KEYS)
     name = section.text("name") or ""
     if not name or NOT_IN_A_NAME.search(name):
         section.problem("name", section.quoted("name"), "a name without commas and control characters")
@@ -105,6 +106,7 @@ def _provider(section: Section, steps: StepReader, environ: Mapping[str, str]) -
         prices=prices.prices_from(section, models),
         more_keys=more_keys,
         network=network.network_from(section, environ),
+        tokenizers=_tokenizers(section, models),
     )
 
 
@@ -122,6 +124,14 @@ def _url(section: Section, models: Sequence[str], environ: Mapping[str, str]) ->
         section.problem("api_base_url", fault, URL_FORM)
         return ""
     return text or ""
+
+
+def _tokenizers(section: Section, models: Sequence[str]) -> Mapping[str, Tokenizer]:
+    if not section.values.get("tokenizer"):
+        return {}
+    from ccr.config.tokenizers import tokenizers_from  # imported late: few have any
+
+    return tokenizers_from(section, models)
 
 
 def _models(section: Section) -> tuple[str, ...]:

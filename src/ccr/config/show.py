@@ -84,10 +84,17 @@ def _provider(provider: Provider) -> dict[str, Any]:
         **({"max_tokens": dict(provider.max_tokens)} if provider.max_tokens else {}),
         "fetch_images": provider.fetch_images,
         "max_payload_bytes": provider.max_payload_bytes or 0,
+        **({"tokenizer": _tokenizers(provider)} if provider.tokenizers else {}),
         **({"prices": prices_shown(provider.prices)} if provider.prices else {}),
         **({"api_keys": [_masked(key) for key in provider.more_keys]} if provider.more_keys else {}),
         **described(provider.network),
     }
+
+
+def _tokenizers(provider: Provider) -> dict[str, Any]:
+    from ccr.config.tokenizers import tokenizers_shown  # imported late: few have any
+
+    return tokenizers_shown(provider.tokenizers)
 
 
 def _identity(provider: Provider) -> dict[str, Any]:

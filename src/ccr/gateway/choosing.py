@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ccr.config.model import Config
+    from ccr.gateway.counting import Counting
     from ccr.gateway.custom_router import JavaScriptHost
     from ccr.gateway.lasting import Lasting
     from ccr.gateway.record import Record
@@ -49,6 +50,7 @@ class Choosing:
     """Finds the routes of all requests of one configuration. clock: monotonic seconds.
 
     javascript: where a custom router in JavaScript runs. Raises ConfigError when it is needed and not there.
+    counting: the tokenizers of providers, None where there are none.
     """
 
     def __init__(
@@ -60,9 +62,11 @@ class Choosing:
         *,
         clock: Callable[[], float],
         javascript: JavaScriptHost | None = None,
+        counting: Counting | None = None,
     ) -> None:
         self._routes = routes
         self._is_image_agent_forced = config.force_image_agent
+        self._counting = counting
         self._learning = lasting.learning
         self._sessions = lasting.sessions
         self._projects = (
@@ -87,6 +91,8 @@ class Choosing:
         facts = self._facts(view, body, rulebook, session_id)
         if facts.has_image and self._leaves_images(record, rulebook):
             facts = facts._replace(leaves_images=True)
+        if facts.tokens:
+            facts = facts._replace(tokens=await self._counted(body, rulebook) or facts.tokens)
         advised = await self._advised(view, body, record, rulebook) if self._advice is not None else None
         if isinstance(advised, Found):
             found = advised._replace(removes_tag=bool(facts.subagent.model))
@@ -121,6 +127,12 @@ class Choosing:
         """Tell whether the image agent answers for an image; it knows Messages requests only."""
         is_there = self._is_image_agent_forced and record.route == "messages"
         return is_there and self._routes.image_agent_of(rulebook) is not None
+    async def _counted(self, body: bytes, rulebook: Rulebook) -> int | None:
+        """Return the tokens of a request by the tokenizer of the default route; None where it has none."""
+        if self._counting is None:
+            return None
+        provider, _, model = (rulebook.router.default or "").partition(",")
+        return await self._counting.count(provider, model, body)
 
     async def _advised(self, view: View, body: bytes, record: Record, rulebook: Rulebook) -> Found | Tried:
         """Return the route that the custom router names, or why the rules are to decide."""
@@ -130,7 +142,7 @@ class Choosing:
             "body": msgspec.json.decode(body),
             "headers": client.shown_headers(),
             "url": record.path,
-            "tokenCount": view.tokens(),
+            "tokenCount": await self._counted(body, rulebook) or view.tokens(),
             "sessionId": client.session_id,
         }
         word = await self._advice.word(request, client.request_id)

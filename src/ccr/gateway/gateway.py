@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ccr.config.model import Config
+    from ccr.gateway.counting import Counting
     from ccr.gateway.custom_router import JavaScriptHost
     from ccr.gateway.models import ModelsDialect
     from ccr.gateway.routes import Routes
@@ -46,7 +47,7 @@ class Gateway:
 
     message_id: makes the ids of messages. clock: monotonic seconds. lasting: of the gateway before this one.
     javascript: where a custom router in JavaScript runs. end_points: the routes of plugins, by their paths.
-    speed: where the speed of answers goes.
+    speed: where the speed of answers goes. counting: the tokenizers of providers.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Gateway:
         javascript: JavaScriptHost | None = None,
         end_points: Mapping[str, RemoteEndPoint] | None = None,
         speed: SpeedOutputs | None = None,
+        counting: Counting | None = None,
     ) -> None:
         lasting = lasting or Lasting.new(clock)
         self.metrics = lasting.metrics
@@ -80,8 +82,11 @@ class Gateway:
             keep=lasting.keep if config.usage.is_kept else None,
         )
         self._learning = lasting.learning
+        self._counting = counting
         parts = Parts(
-            choosing=Choosing(config, routes, lasting, logger, clock=clock, javascript=javascript),
+            choosing=Choosing(
+                config, routes, lasting, logger, clock=clock, javascript=javascript, counting=counting
+            ),
             routes=routes,
             upstream=upstream,
             recorder=self._recorder,
@@ -136,11 +141,16 @@ class Gateway:
             self._recorder.end(record, error)
             raise
 
-    def count_tokens(self, body: bytes) -> Reply:
-        """Answer ``POST /v1/messages/count_tokens`` from an estimate; nothing is sent anywhere."""
-        request, _ = read(decode_count_request, body)
+    async def count_tokens(self, body: bytes) -> Reply:
+        """Answer ``POST /v1/messages/count_tokens`` by the provider's tokenizer, else from an estimate."""
+        request, body = read(decode_count_request, body)
         route = self._routes.find(request.model).route
-        return Reply(200, b'{"input_tokens":%d}' % self._learning.estimate(request, route))
+        counted = None
+        if self._counting is not None:
+            counted = await self._counting.count(route.provider.name, route.model, body)
+        if counted is None:
+            counted = self._learning.estimate(request, route)
+        return Reply(200, b'{"input_tokens":%d}' % counted)
 
     def models(self, dialect: ModelsDialect, query: Mapping[str, str]) -> Reply:
         """Answer ``GET /v1/models``."""

@@ -22,6 +22,8 @@ EXPORTED: Final = (
 """Everything else is of this machine: addresses, ports, keys, proxies, logs, programs."""
 IN_A_URL: Final = re.compile(r"://[^/@\s]+@")
 QUERY: Final = re.compile(r"(?<=[?&])([\w.-]+)=([^&#$]+)")
+HEADERS: Final = "headers"
+"""Of a tokenizer: any value may be a key."""
 PROVIDERS: Final = ("Providers", "providers")
 FURTHER_KEYS: Final = "api_keys"
 NOT_IN_AN_ID: Final = re.compile(r"\W+")
@@ -69,6 +71,8 @@ def exported(
 
 def _without_secrets(value: Any, taken: _Taken, owner: str, key: str) -> Any:
     if isinstance(value, dict):
+        if key == HEADERS:
+            return {name: _header(entry, taken, owner, name) for name, entry in value.items()}
         if key in PROVIDERS:
             owner = str(value.get("name") or "")
             value = _with_one_key(value, taken, owner)
@@ -82,6 +86,11 @@ def _without_secrets(value: Any, taken: _Taken, owner: str, key: str) -> Any:
     if is_secret or redacted(bare) != bare or IN_A_URL.search(bare):
         return taken.placeholder(key, owner)
     return QUERY.sub(lambda found: _parameter(found, taken, owner), value)
+
+
+def _header(value: Any, taken: _Taken, owner: str, name: str) -> Any:
+    is_open = not isinstance(value, str) or not value or OPEN_VALUE.fullmatch(value)
+    return value if is_open else taken.placeholder(name, owner)
 
 
 def _with_one_key(provider: Mapping[str, Any], taken: _Taken, owner: str) -> dict[str, Any]:

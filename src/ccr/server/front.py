@@ -160,7 +160,7 @@ class Front:
                 asked = gateway.explaining if _is_explanation_asked(request) else gateway
                 return await asked.messages(body, _client(request, generation, request_id))
             case "count_tokens":
-                return gateway.count_tokens(await body_of(request, self._turns))
+                return await gateway.count_tokens(await body_of(request, self._turns))
             case "chat_completions":
                 body = await body_of(request, self._turns)
                 early.watch(body, "openai")

@@ -16,8 +16,9 @@ from ccr.upstream.client import Upstream
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from ccr.gateway.counting import Counting
     from ccr.gateway.lasting import Lasting
     from ccr.gateway.patience import Patience
     from ccr.gateway.routes import Routes
@@ -59,7 +60,10 @@ class SharedUpstream:
 
 
 class Generation:
-    """The parts that come from one configuration. on_end: called when it is retired and nothing runs."""
+    """The parts that come from one configuration. on_end: called when it is retired and nothing runs.
+
+    beside: what else ends with it.
+    """
 
     def __init__(
         self,
@@ -68,10 +72,10 @@ class Generation:
         gateway: Gateway,
         plugins: Plugins,
         on_end: Callable[[Generation], None],
-        speed: SpeedOutputs | None = None,
+        beside: Sequence[SpeedOutputs | Counting] = (),
     ) -> None:
         self.config = config
-        self._speed = speed
+        self._beside = beside
         self.plugins = plugins
         self.shared = shared.hold()
         self.gateway = gateway
@@ -98,8 +102,8 @@ class Generation:
 
     async def close(self) -> None:
         """Close what belongs to this generation alone."""
-        if self._speed is not None:
-            await self._speed.close()
+        for each in self._beside:
+            await each.close()
         await self.plugins.close()
         await self.shared.release()
 
@@ -120,7 +124,7 @@ def generation_of(
     on_end: Callable[[Generation], None],
 ) -> Generation:
     """Return a configuration at work. routes, plugins: made of it."""
-    speed = _speed_of(config, log)
+    speed, counting = _speed_of(config, log), _counting_of(config, log)
     gateway = Gateway(
         config,
         routes,
@@ -131,8 +135,10 @@ def generation_of(
         javascript=plugins.host,
         end_points=plugins.end_points,
         speed=speed,
+        counting=counting,
     )
-    return Generation(config, shared, gateway, plugins, on_end, speed)
+    beside = [each for each in (speed, counting) if each is not None]
+    return Generation(config, shared, gateway, plugins, on_end, beside)
 
 
 def _speed_of(config: Config, log: logging.Logger) -> SpeedOutputs | None:
@@ -146,6 +152,15 @@ def _speed_of(config: Config, log: logging.Logger) -> SpeedOutputs | None:
     address = config.speed.webhook
     reach = Reach(config.proxy_url, config.no_proxy, config.ca_files)
     return SpeedOutputs(config.speed, WebhookSender(address, reach) if address is not None else None, log)
+
+
+def _counting_of(config: Config, log: logging.Logger) -> Counting | None:
+    """Return what counts by the tokenizers of providers, None where there are none."""
+    if not any(provider.tokenizers for provider in config.providers):
+        return None
+    from ccr.gateway.counting import Counting  # imported late: few have any
+
+    return Counting(config, log)
 
 
 def _settings_of(config: Config) -> Config:
@@ -164,7 +179,8 @@ def _settings_of(config: Config) -> Config:
         warnings=(),
         notes=(),
         providers=tuple(
-            dataclasses.replace(provider, discovered=(), prices={}) for provider in config.providers
+            dataclasses.replace(provider, discovered=(), prices={}, tokenizers={})
+            for provider in config.providers
         ),
     )
 

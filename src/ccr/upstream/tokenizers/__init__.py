@@ -1,0 +1,1 @@
+"""Tokenizers of providers: vocabularies of tiktoken and Hugging Face, and web services that count."""
