@@ -163,6 +163,21 @@ async def test_hugging_face_is_fetched_once(tmp_path: Path) -> None:
     assert (tmp_path / ".huggingface/owner_model-1_5/tokenizer.json").read_bytes() == huggingface_file()
 
 
+async def test_what_cannot_be_fetched_can_be_put_there(small: str, tmp_path: Path) -> None:
+    async def fetch(url: str, max_bytes: int) -> bytes:
+        raise TokenizerError("there is no network")
+
+    with pytest.raises(TokenizerError) as caught:
+        await tiktoken_count(small, tmp_path, fetch)
+    place = tmp_path / ".tiktoken" / SMALL.name
+    assert str(caught.value) == f"there is no network; or put {SMALL.url} into {place} yourself"
+    place.parent.mkdir()
+    place.write_bytes(DATA)
+    assert (await tiktoken_count(small, tmp_path, fetch))("hello") == 1
+    with pytest.raises(TokenizerError, match=r"/owner_model/tokenizer\.json yourself"):
+        await huggingface_count("owner/model", tmp_path, fetch)
+
+
 async def test_what_is_no_tokenizer_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(TokenizerError, match=r"owner/model is no tokenizer\.json that can be used"):
         await huggingface_count("owner/model", tmp_path, Fetched(b"<html>"))

@@ -92,7 +92,7 @@ async def tiktoken_count(encoding: str, folder: Path, fetch: Fetch) -> Count:
     found = await asyncio.to_thread(_folder_with, files, own)
     if found is None:
         for file in files:
-            data = await fetch(file.url, MAX_BYTES)
+            data = await _fetched(file.url, own / file.name, fetch)
             if hashlib.sha256(data).hexdigest() != file.sha256:
                 raise TokenizerError(f"{file.url} is not the vocabulary that tiktoken expects")
             await asyncio.to_thread(_keep, own / file.name, data)
@@ -109,11 +109,19 @@ async def huggingface_count(model: str, folder: Path, fetch: Fetch, *, hub: str 
     file = folder / ".huggingface" / _NOT_IN_A_FOLDER.sub("_", model) / "tokenizer.json"
     data = await asyncio.to_thread(_read, file)
     if data is None:
-        data = await fetch(f"{hub}/{model}/resolve/main/tokenizer.json", MAX_BYTES)
+        data = await _fetched(f"{hub}/{model}/resolve/main/tokenizer.json", file, fetch)
         count = await asyncio.to_thread(_loaded_huggingface, data, model)
         await asyncio.to_thread(_keep, file, data)
         return count
     return await asyncio.to_thread(_loaded_huggingface, data, str(file))
+
+
+async def _fetched(url: str, path: Path, fetch: Fetch) -> bytes:
+    """Return what is at a URL. Raises TokenizerError with what else the person can do."""
+    try:
+        return await fetch(url, MAX_BYTES)
+    except TokenizerError as error:
+        raise TokenizerError(f"{error}; or put {url} into {path} yourself") from error
 
 
 def _installed(module: str) -> None:
