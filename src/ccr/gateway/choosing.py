@@ -127,6 +127,7 @@ class Choosing:
         """Tell whether the image agent answers for an image; it knows Messages requests only."""
         is_there = self._is_image_agent_forced and record.route == "messages"
         return is_there and self._routes.image_agent_of(rulebook) is not None
+
     async def _counted(self, body: bytes, rulebook: Rulebook) -> int | None:
         """Return the tokens of a request by the tokenizer of the default route; None where it has none."""
         if self._counting is None:
