@@ -15,7 +15,7 @@ from ccr.errors import StoreError
 from ccr.store import recording, sqlite_writing
 from ccr.store.projects import MAX_REMEMBERED, Projects
 from ccr.store.read import open_read_only, recent_requests
-from ccr.store.recording import MAX_WAITING, Recording, Retention, cleaned
+from ccr.store.recording import MAX_WAITING, Cleaner, Recording, Retention
 from ccr.store.sqlite_writing import SqliteStore
 from tests.store.database import PLAIN, failed, make_database
 
@@ -267,10 +267,10 @@ async def test_secrets_are_taken_out_before_texts_are_cut(path: Path) -> None:
 
 def test_a_row_that_no_database_would_take() -> None:
     odd = failed(error="\ud800" + "x" * 300, input_tokens=10**30, output_tokens=-1, stop_reason=None)
-    kept = cleaned(odd)
+    kept = Cleaner().cleaned(odd)
     assert kept.error == "?" + "x" * 199
     assert (kept.input_tokens, kept.output_tokens, kept.stop_reason) == (None, None, None)
-    assert cleaned(PLAIN) == PLAIN
+    assert Cleaner().cleaned(PLAIN) == PLAIN
 
 
 def test_sqlite_is_not_imported_before_it_is_needed() -> None:

@@ -34,9 +34,14 @@ PRUNE_S: Final = 6 * 3600.0
 DAY_MS: Final = 24 * 3600 * 1000
 END_S: Final = 5.0
 """How long the last rows may take when the service ends."""
-FOREIGN: Final = ("agent", "client_route", "model", "rule", "error_type", "error", "stop_reason", "session")
-"""Texts that others write."""
-FIGURES: Final = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+FOREIGN: Final = tuple(
+    map(
+        RequestRow._fields.index,
+        ("agent", "client_route", "model", "rule", "error_type", "error", "stop_reason", "session"),
+    )
+)
+"""Where texts stand that others write."""
+FIGURES: Final = tuple(index for index, name in enumerate(RequestRow._fields) if name.endswith("_tokens"))
 MOST_TOKENS: Final = 10**12
 
 
@@ -168,7 +173,8 @@ class Recording:
             from ccr.store.sqlite_writing import SqliteStore  # imported late: SQLite takes memory
 
             self._store = SqliteStore(self._path, self._log.warning)
-        rows = [cleaned(row, self._masked) for row in batch]
+        cleaner = Cleaner(self._masked)
+        rows = [cleaner.cleaned(row) for row in batch]
         sessions = {row.session for row in rows if row.session is not None}
         found = {session: self._projects.project_of(session) for session in sorted(sessions)}
         self._store.write(rows, {session: name for session, name in found.items() if name is not None})
@@ -184,21 +190,33 @@ class Recording:
             self._pruned_at = now
 
 
-def cleaned(row: RequestRow, masked: Callable[[str], str] = str) -> RequestRow:
-    """Return a row that any database takes: short texts of real characters, no secrets, sound figures."""
-    texts = {name: _text(getattr(row, name), masked) for name in FOREIGN}
-    figures = {name: _figure(getattr(row, name)) for name in FIGURES}
-    return RequestRow(**{**row._asdict(), **texts, **figures})
+class Cleaner:
+    """Makes rows that any database takes: short texts of real characters, no secrets, sound figures.
 
+    The same few texts stand in most rows of a batch, and each is looked at once: this runs beside the event
+    loop, which waits for it. masked: takes secrets out of a text.
+    """
 
-def _text(text: str | None, masked: Callable[[str], str]) -> str | None:
-    # Masked before it is cut: half a secret would not be found.
-    return masked(text).encode("utf-8", "replace").decode()[:MAX_TEXT] if text is not None else None
+    def __init__(self, masked: Callable[[str], str] = str) -> None:
+        self._masked = masked
+        self._texts: dict[str, str] = {}
 
+    def cleaned(self, row: RequestRow) -> RequestRow:
+        """Return the row without what must not be kept."""
+        values: list[Any] = list(row)
+        for index in FOREIGN:
+            if values[index] is not None:
+                values[index] = self._texts.get(values[index]) or self._text(values[index])
+        for index in FIGURES:
+            if values[index] is not None and not 0 <= values[index] <= MOST_TOKENS:
+                values[index] = None  # no upstream can mean it, and sums must not overflow
+        return RequestRow._make(values)
 
-def _figure(figure: int | None) -> int | None:
-    """Return a number of tokens, None for one that no upstream can mean: sums must not overflow."""
-    return figure if figure is not None and 0 <= figure <= MOST_TOKENS else None
+    def _text(self, text: str) -> str:
+        # Masked before it is cut: half a secret would not be found.
+        short = self._masked(text).encode("utf-8", "replace").decode()[:MAX_TEXT]
+        self._texts[text] = short
+        return short
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:

@@ -7,6 +7,7 @@ waiting for the other's lock make that safe. A damaged file is set aside, one of
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import sqlite3
 import stat
@@ -38,9 +39,12 @@ ASIDE: Final = ".broken"
 LEFT_SHARE: Final = 10
 """Of a database that is too large one part in so many goes, the oldest requests."""
 FREED_PAGES: Final = 10_000
-COLUMNS: Final = tuple(name for name in RequestRow._fields if name not in ("id", "project"))
+values_of: Final = operator.itemgetter(
+    *(index for index, name in enumerate(RequestRow._fields) if name not in ("id", "project"))
+)
+COLUMNS: Final[tuple[str, ...]] = values_of(RequestRow._fields)
 INSERT: Final = "INSERT INTO requests ({}) VALUES ({})".format(  # noqa: S608 - names of this module
-    ", ".join(COLUMNS), ", ".join(f":{name}" for name in COLUMNS)
+    ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
 )
 BELONGS: Final = """
     INSERT INTO sessions (session, project) VALUES (?, ?)
@@ -107,7 +111,7 @@ class SqliteStore:
 
     def _write(self, rows: Sequence[RequestRow], projects: Mapping[str, str]) -> None:
         with self._transaction() as connection:
-            connection.executemany(INSERT, [row._asdict() for row in rows])
+            connection.executemany(INSERT, [values_of(row) for row in rows])
             connection.executemany(BELONGS, projects.items())
 
     @contextmanager
