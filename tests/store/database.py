@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ccr.store.migrations import MIGRATIONS, VERSION
 from ccr.store.records import RequestRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
 PLAIN = RequestRow(
     id=0,
@@ -72,3 +75,31 @@ def make_database(path: Path, rows: Iterable[RequestRow], projects: Mapping[str,
         )
         connection.executemany("INSERT INTO sessions VALUES (?, ?)", (projects or {}).items())
     connection.close()
+
+
+@contextmanager
+def readable_only(being_written: bytes = b"") -> Iterator[Path]:
+    """Give a folder with a database in which this process may write nothing; root is somebody else meanwhile.
+
+    being_written: what stands in the file beside the database.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_database(folder / "usage.sqlite", [PLAIN])
+        connection = sqlite3.connect(folder / "usage.sqlite")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.close()
+        (folder / "usage.sqlite").chmod(0o444)
+        if being_written:
+            (folder / "usage.sqlite-wal").write_bytes(being_written)
+            (folder / "usage.sqlite-wal").chmod(0o444)
+        folder.chmod(0o555)
+        me = os.geteuid()
+        if me == 0:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            if me == 0:
+                os.seteuid(0)
+            folder.chmod(0o755)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sqlite3
-import tempfile
 import time
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,10 +17,11 @@ from ccr.errors import StoreError
 from ccr.store.migrations import VERSION
 from ccr.store.read import Filters, open_read_only, recent_requests, usage_report
 from ccr.store.report import figures_of
-from tests.store.database import PLAIN, failed, make_database
+from tests.store.database import PLAIN, failed, make_database, readable_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from ccr.store.reading import By
     from ccr.store.records import RequestRow
@@ -303,28 +301,6 @@ def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-@contextmanager
-def readable_only() -> Iterator[Path]:
-    """Give a folder in which this process may write nothing; for root, by being somebody else for a while."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_database(folder / "usage.sqlite", [PLAIN])
-        connection = sqlite3.connect(folder / "usage.sqlite")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.close()
-        (folder / "usage.sqlite").chmod(0o444)
-        folder.chmod(0o555)
-        me = os.geteuid()
-        if me == 0:
-            os.seteuid(65534)
-        try:
-            yield folder
-        finally:
-            if me == 0:
-                os.seteuid(0)
-            folder.chmod(0o755)
-
-
 def test_reading_needs_no_right_to_write() -> None:
     with readable_only() as folder:
         path = folder / "usage.sqlite"
@@ -335,3 +311,8 @@ def test_reading_needs_no_right_to_write() -> None:
                 reader._connection.execute("DELETE FROM requests")
         assert path.read_bytes() == before
         assert os.listdir(folder) == ["usage.sqlite"]  # noqa: PTH208 - names
+
+
+def test_what_is_being_written_cannot_be_left_out() -> None:
+    with readable_only(b"what the database does not have yet") as folder:
+        assert reason(folder / "usage.sqlite") == "unusable"

@@ -17,7 +17,7 @@ from ccr.errors import StoreError
 from ccr.store import migrations, sqlite_reading, sqlite_writing
 from ccr.store.read import Filters, open_read_only, recent_requests
 from ccr.store.sqlite_writing import ASIDE, SqliteStore
-from tests.store.database import PLAIN, failed, make_database
+from tests.store.database import PLAIN, failed, make_database, readable_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,6 +101,21 @@ def test_links_are_not_followed(path: Path, store: SqliteStore, tmp_path: Path, 
 def test_no_folder_no_rows(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="No such file"):
         SqliteStore(tmp_path / "gone" / "usage.sqlite", print).write([PLAIN], {})
+
+
+def test_a_setting_that_is_refused(path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_writing, "SETTINGS", ("NONSENSE",))
+    with pytest.raises(StoreError, match="NONSENSE"):
+        store.write([PLAIN], {})
+
+
+def test_a_folder_without_the_right_to_write(warnings: list[str]) -> None:
+    with readable_only() as folder:
+        store = SqliteStore(folder / "usage.sqlite", warnings.append)
+        with pytest.raises(StoreError, match="readonly database") as raised:
+            store.write([PLAIN], {})
+        assert raised.value.reason == "unusable"
+    assert not warnings
 
 
 def test_an_old_database_is_brought_up_to_date(
