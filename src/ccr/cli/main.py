@@ -38,6 +38,7 @@ COMMANDS = {
     "doctor": ("doctor", "Check configuration, port, identity, host, models, clock; with remedies."),
     "route": ("route", "Explain which route a request would take, and what would be sent."),
     "models": ("models", "List the configured and the served models: context, thinking, price."),
+    "ui": ("ui", "Open the pages: service, configuration, connections, logs, routes (until Ctrl-C)."),
     "connect": ("connect", "Put base URL and key helper into Claude Code's settings, for IDEs."),
     "disconnect": ("connect", "Take them out again."),
     "key": ("key", "Print the local key, for Claude Code's apiKeyHelper."),
@@ -49,7 +50,6 @@ COMMANDS = {
 ALIASES = {"activate": "env"}
 HELP = "help"
 ELSEWHERE = {
-    "ui": "`ccr setup`, `ccr model` and `ccr config set` change the configuration, `ccr status` shows it.",
     "install": "`ccr preset install` takes a folder or an archive; there is no marketplace.",
 }
 """Commands of the npm router that are not here -> what does their work."""

@@ -45,6 +45,15 @@ def print_status(environ: Mapping[str, str], *, as_json: bool) -> int:
 
 def _report(environ: Mapping[str, str], *, as_json: bool) -> tuple[str, str, bool]:
     """Return what stdout and stderr get, and whether the service runs."""
+    values = status_values(environ)
+    if as_json:
+        return json.dumps(values, indent=2), "", values["running"]
+    trouble = values["config_error"]
+    return "\n".join(_lines(values)), f"\n{trouble}" if trouble else "", values["running"]
+
+
+def status_values(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return what ``--json`` prints. Raises CcrError and OSError."""
     paths = Paths.from_environ(environ)
     config: Config | None = None
     trouble = ""
@@ -60,9 +69,7 @@ def _report(environ: Mapping[str, str], *, as_json: bool) -> tuple[str, str, boo
     if found.condition == "running" and found.state is not None and key is not None:
         values["counts"] = ask_status(found.state.address, key)
         values["config_changed"] = bool(reloaded(values["counts"]))
-    if as_json:
-        return json.dumps({**values, "config_error": trouble or None}, indent=2), "", values["running"]
-    return "\n".join(_lines(values)), f"\n{trouble}" if trouble else "", values["running"]
+    return {**values, "config_error": trouble or None}
 
 
 def _service(found: Found) -> dict[str, Any]:

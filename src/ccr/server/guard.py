@@ -36,6 +36,8 @@ OF_PROXIES: Final = ("CONNECT", "TRACE")
 _ID: Final = "{id}"
 PRESETS: Final = "a preset has a service of its own, and `ccr NAME` runs it"
 """The npm router serves presets below this path."""
+PAGES: Final = "`ccr ui` opens the pages of ccr, at an address of their own"
+"""The npm router serves its pages here; this process has none."""
 REMEDY: Final = (
     "Start the client with `ccr code`, or set the variables that `ccr env` prints; "
     "`env` and `apiKeyHelper` in Claude Code's settings.json go before them."
@@ -121,8 +123,11 @@ class Guard:
             if path.startswith(beginning) and path != beginning:
                 return key
         if path not in self._endpoints and path not in end_points:
-            served = f"ccr serves {', '.join(self._endpoints)}"
-            remedy = PRESETS if path.startswith("/preset/") else served
+            remedy = f"ccr serves {', '.join(self._endpoints)}"
+            if path.startswith("/preset/"):
+                remedy = PRESETS
+            elif path in ("/ui", "/ui/"):
+                remedy = PAGES
             raise RequestError(f"there is no {_shown(path)} here; {remedy}", status=404)
         return path
 
