@@ -5,9 +5,10 @@ demo:    ## set everything up and run the main job on the embedded workspace
 	@scripts/setup run
 	@.venv/bin/ccr demo
 
-test:    ## all tests, with the real Claude Code client and the coverage bounds
+test:    ## all tests, with the real Claude Code client, a real browser and the coverage bounds
 	@scripts/setup dev
 	@scripts/install-claude
+	@scripts/install-chromium
 	@scripts/test
 
 e2e:     ## only the sessions of the real client

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SUFFIXES = {".py", ".js", ".toml", ".typed"}
+PAGES = {".html", ".css", ".svg"}
+SUFFIXES = {".py", ".js", ".toml", ".typed", *PAGES}
 ABOUT = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
 BUILD = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
 
@@ -37,6 +38,7 @@ def test_it_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     assert names - about == package
     assert {name.partition(".dist-info/")[2] for name in about} == ABOUT
     assert {Path(name).suffix for name in package} <= SUFFIXES
+    assert all(name.startswith("ccr/ui/static/") for name in package if Path(name).suffix in PAGES)
 
 
 def test_it_installs_one_command(wheel: zipfile.ZipFile) -> None:

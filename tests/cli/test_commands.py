@@ -62,7 +62,6 @@ def test_every_command_has_help_of_its_own(name: str) -> None:
     [
         (["stauts"], "There is no command `stauts`. Did you mean `ccr status`?"),
         (["xyzzy"], "There is no command `xyzzy`."),
-        (["ui"], "There is no command `ui`. `ccr setup`, `ccr model` and `ccr config set` change"),
         (["install", "x"], "There is no command `install`. `ccr preset install` takes a folder"),
         (["start", "--forground"], "--foreground"),
         (["-x"], "No such option"),

@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by the DevTools protocol over one WebSocket: what a page of ours needs, no more."""
+"""Chromium, driven by the DevTools protocol over one WebSocket: what pages of ours need, no more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -20,6 +19,7 @@ from tests.daemon.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 PROGRAM: Final = os.environ.get("CHROMIUM") or "chromium"
 ARGUMENTS: Final = (
@@ -139,7 +139,9 @@ class Page:
 
     async def sees(self, text: str, where: str = "body") -> None:
         """Wait until a text can be seen."""
-        await self.until(f"document.querySelector({json.dumps(where)})?.innerText.includes({json.dumps(text)})")
+        await self.until(
+            f"document.querySelector({json.dumps(where)})?.innerText.includes({json.dumps(text)})"
+        )
 
     async def text(self, where: str = "body") -> str:
         """Return the text that can be seen."""
@@ -165,7 +167,8 @@ class Page:
         name = "checked" if isinstance(text, bool) else "value"
         await self.value(
             f"((control) => {{ control.{name} = {json.dumps(text)};"
-            " for (const event of ['input', 'change']) control.dispatchEvent(new Event(event, {bubbles: true}));"
+            " for (const name of ['input', 'change'])"
+            " control.dispatchEvent(new Event(name, {bubbles: true}));"
             f" }})({control})"
         )
 
@@ -186,8 +189,12 @@ async def page_of(address: str) -> AsyncIterator[Page]:
         listening = asyncio.create_task(page.listen())
         try:
             context = (await page.call("Target.createBrowserContext"))["browserContextId"]
-            target = (await page.call("Target.createTarget", url="about:blank", browserContextId=context))["targetId"]
-            page.session = (await page.call("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
+            target = (await page.call("Target.createTarget", url="about:blank", browserContextId=context))[
+                "targetId"
+            ]
+            page.session = (await page.call("Target.attachToTarget", targetId=target, flatten=True))[
+                "sessionId"
+            ]
             for domain in ("Page", "Runtime", "Log", "Network"):
                 await page.call(f"{domain}.enable")
             yield page

@@ -8,6 +8,7 @@ defence.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -15,19 +16,21 @@ from typing import TYPE_CHECKING, Any, Final
 import ccr
 from ccr.config.load import load_config
 from ccr.config.masking import Mask
+from ccr.config.model import Secret
 from ccr.daemon.control import known_key
 from ccr.daemon.log import secrets_of
 from ccr.errors import CcrError, RequestError
 from ccr.ui.commands import checked, explained, service_done
 from ccr.ui.configuration import change_configuration, configuration
+from ccr.ui.figures import requests, usage
 from ccr.ui.guard import SESSION
 from ccr.ui.log_view import LOGS, Wanted, log_file, log_page
 from ccr.ui.trial import tried
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
 
-    from ccr.config.model import Secret
     from ccr.config.paths import Paths
 
     Values = dict[str, Any]
@@ -51,6 +54,8 @@ class Calls:
         self._around = around
         self._changing = asyncio.Lock()
         self._secrets: frozenset[Secret] = frozenset()
+        self._stamps: object = None
+        self._mask_of_secrets = Mask()
 
     async def answer(self, path: str, query: Mapping[str, str], values: Values) -> Values:
         """Return the answer to a call of `CALLS`, without secrets. Raises CcrError, OSError."""
@@ -103,6 +108,15 @@ class Calls:
         file = log_file(self._around.paths, name)
         return await asyncio.to_thread(log_page, file, query.get("cursor", ""), wanted)
 
+    async def usage(self, query: Mapping[str, str], _values: Values) -> Values:
+        """Return the figures of a period."""
+        now = dt.datetime.now().astimezone()
+        return await asyncio.to_thread(usage, self._around.paths, self._around.environ, query, now)
+
+    async def requests(self, query: Mapping[str, str], _values: Values) -> Values:
+        """Return single requests."""
+        return await asyncio.to_thread(requests, self._around.paths, query)
+
     async def explain(self, _query: Mapping[str, str], values: Values) -> Values:
         """Explain a request."""
         body, session = values.get("body"), values.get("session", "")
@@ -122,14 +136,25 @@ class Calls:
     def _mask(self) -> Mask:
         """Return a mask of the secrets of now and of those there were: an edit does not make them public."""
         paths, environ = self._around.paths, self._around.environ
-        key = None
-        with suppress(CcrError, OSError):
-            key = known_key(paths, environ)
-            self._secrets |= {key} if key is not None else set()
-        with suppress(CcrError, OSError):
-            config = load_config(paths, environ)
-            self._secrets |= set(secrets_of(config, key, environ)) if key is not None else set()
-        return Mask(self._secrets)
+        stamps = (_stamp(paths.config_file), _stamp(paths.key_file))
+        if stamps != self._stamps:
+            self._stamps = stamps
+            with suppress(CcrError, OSError):
+                key = known_key(paths, environ)
+                self._secrets |= {key} if key is not None else set()
+                config = load_config(paths, environ)
+                self._secrets |= set(secrets_of(config, key or Secret(""), environ))
+            self._mask_of_secrets = Mask(self._secrets)
+        return self._mask_of_secrets
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes whenever a file is written."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def masked_values(value: Any, mask: Mask) -> Any:
@@ -149,6 +174,8 @@ CALLS: Final[dict[str, tuple[str, Callable[[Calls, Mapping[str, str], Values], A
     "/api/check": ("POST", Calls.check),
     "/api/test": ("POST", Calls.test),
     "/api/log": ("GET", Calls.log),
+    "/api/usage": ("GET", Calls.usage),
+    "/api/requests": ("GET", Calls.requests),
     "/api/explain": ("POST", Calls.explain),
 }
 METHODS: Final = {SESSION: "POST", **{path: method for path, (method, _) in CALLS.items()}}

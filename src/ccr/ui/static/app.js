@@ -7,8 +7,10 @@ import * as connections from "./connections.js";
 import * as explain from "./explain.js";
 import * as logs from "./logs.js";
 import * as overview from "./overview.js";
+import * as requests from "./requests.js";
+import * as usage from "./usage.js";
 
-const PAGES = { overview, config, connections, logs, explain };
+const PAGES = { overview, config, connections, logs, usage, requests, explain };
 const main = document.getElementById("main");
 let leave = () => {};
 

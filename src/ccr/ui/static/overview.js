@@ -101,14 +101,14 @@ function providers(values, counts) {
     return [
       el("div", {}, provider.name, el("p", { class: "hint" }, provider.url)),
       el("div", { class: "chips" }, provider.models.map((model) => badge(model))),
-      el("div", {}, states(standing), identity(counts.identities?.[provider.name])),
+      el("div", {}, states(standing, values.running), identity(counts.identities?.[provider.name])),
     ];
   });
   return card("Providers", table("Providers", ["Provider", "Models", "State"], rows));
 }
 
-function states(standing) {
-  if (!standing) return badge("not running", "off");
+function states(standing, isRunning) {
+  if (!standing) return badge(isRunning ? "not asked yet" : "not running", "off");
   const open = Object.entries(standing.breakers ?? {});
   const lines = open.map(([model, breaker]) => el("p", {}, badge(`${breaker.state}: ${model}`, breaker.state === "closed" ? "" : "bad"), ` ${breaker.reason ?? ""}`));
   if (!open.some(([, breaker]) => breaker.state !== "closed")) lines.unshift(badge("available", "good"));
