@@ -345,7 +345,7 @@ async def test_every_page_has_names_for_its_controls_and_room_on_a_small_screen(
     )
     for name in PAGES:
         await go(page, name)
-        await page.until("document.querySelector('main').innerText.length > 40")
+        await page.until("!document.querySelector('main').hasAttribute('aria-busy')")
         assert await page.value(unnamed) == [], name
         assert await page.value(WIDEST), name
 

@@ -38,6 +38,7 @@ async function show(isFirst = false) {
   put(main, el("h1", {}, page.title), place);
   if (!isFirst) main.focus({ preventScroll: true });
   scrollTo(0, 0);
+  main.setAttribute("aria-busy", "true");
   try {
     const left = await page.show(place);
     if (place.isConnected) leave = left ?? leave;
@@ -45,6 +46,7 @@ async function show(isFirst = false) {
   } catch (error) {
     put(place, note("bad", error.message));
   }
+  if (place.isConnected) main.removeAttribute("aria-busy");
 }
 
 try {
