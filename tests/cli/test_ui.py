@@ -40,8 +40,11 @@ def lines_until_ended(installation: Installation, *arguments: str, **environ: st
     )
     assert first.split("#key=")[1].strip() not in cmdline.stdout
     process.send_signal(signal.SIGTERM)
-    rest, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors) == (0, "")
+    rest = process.stdout.read()
+    assert process.stderr is not None
+    assert (process.stderr.read(), process.wait(30)) == ("", 0)
+    process.stdout.close()
+    process.stderr.close()
     return [first.strip(), *rest.splitlines()]
 
 

@@ -243,6 +243,13 @@ async def test_connections_are_tested(page: Page) -> None:
         "!document.querySelector('[aria-busy]') && !document.body.innerText.includes('asking …')"
     )
     assert (await page.text()).count("answered in ") == len(MODELS)
+    await go(page, "Requests")
+    await page.fill("Model", "no-such-model")
+    buttons = "[...document.querySelectorAll('main button')]"
+    again = f"{buttons}.find((each) => each.innerText === 'Look again' && !each.disabled)?.click()"
+    await page.until(f"document.body.innerText.includes('error 400') || {again}")  # written a moment later
+    await page.fill("Model", MODELS[0])
+    await page.sees(" tokens in, ")
 
 
 async def test_the_log_follows(page: Page, shown: Shown) -> None:
@@ -288,40 +295,39 @@ async def test_a_request_is_explained(page: Page) -> None:
     page.said.clear()  # the browser tells the refusal, 400
 
 
-async def test_usage_and_requests(page: Page, shown: Shown) -> None:
-    file = shown.installation.paths.usage_file
-    if not file.exists():
-        await go(page, "Usage")
-        await page.sees("Nothing was recorded yet")
-        file.touch()
-    file.unlink()
-    now = int(time.time() * 1000)
-    rows = [PLAIN._replace(at_ms=now - 86_400_000, request_id=f"req_{number}") for number in range(70)]
-    make_database(file, [*rows, failed(at_ms=now, error=HOSTILE, upstream_model=HOSTILE, session="s-1")])
-    await go(page, "Requests")
-    await page.sees(HOSTILE)
-    await page.click("Older ones")
-    await page.until("document.querySelectorAll('.request').length === 71")
-    await page.fill("Errors alone", True)
-    await page.until("document.querySelectorAll('.request').length === 1")
-    await go(page, "Usage")
-    await page.sees("71")
-    await page.sees("90 %")
-    assert (
-        await page.value(
-            "[...document.querySelectorAll('.bar')].filter((bar) => bar.height.baseVal.value).length"
-        )
-        == 1
-    )
-    await page.fill("Bars", "requests")
-    assert (
-        await page.value(
-            "[...document.querySelectorAll('.bar')].filter((bar) => bar.height.baseVal.value).length"
-        )
-        == 2
-    )
-    await page.fill("Grouped by", "session")
-    await page.sees("s-1")
+async def test_usage_and_requests(browser: str, workspace: WorkspaceThread, tmp_path: Path) -> None:
+    """Of an installation whose service does not run: the pages read what was kept."""
+    shown = Shown(Installation(Paths(tmp_path / "home")), workspace)
+    shown.write()
+    bars = "[...document.querySelectorAll('.bar')].filter((bar) => bar.height.baseVal.value).length"
+    with shown.pages() as run:
+        async with page_of(browser) as page:
+            await page.open(run.address)
+            await page.sees("ccr is not running")
+            await go(page, "Usage")
+            await page.sees("Nothing was recorded yet")
+            now = int(time.time() * 1000)
+            rows = [
+                PLAIN._replace(at_ms=now - 86_400_000, request_id=f"req_{number}") for number in range(70)
+            ]
+            rows.append(failed(at_ms=now, error=HOSTILE, upstream_model=HOSTILE, session="s-1"))
+            make_database(shown.installation.paths.usage_file, rows)
+            await go(page, "Requests")
+            await page.sees(HOSTILE)
+            await page.click("Older ones")
+            await page.until("document.querySelectorAll('.request').length === 71")
+            await page.fill("Errors alone", True)
+            await page.until("document.querySelectorAll('.request').length === 1")
+            await go(page, "Usage")
+            await page.sees("71")
+            await page.sees("90 %")
+            assert await page.value(bars) == 1
+            await page.fill("Bars", "requests")
+            assert await page.value(bars) == 2
+            await page.fill("Grouped by", "session")
+            await page.sees("s-1")
+            assert page.said == []
+            assert await page.value("document.title") != "pwned"
 
 
 async def test_stop_and_start(page: Page, shown: Shown) -> None:

@@ -34,7 +34,8 @@ export async function show(place) {
     else lines.append(...page.requests.map(entry));
     const last = page.requests?.at(-1);
     const older = button("Older ones", () => busy(older, () => read(last.id)));
-    put(more, page.has_more ? older : null, before ? null : button("Look again", () => read()));
+    const again = button("Look again", () => busy(again, () => read()));
+    put(more, page.has_more ? older : null, again);
   }
 
   for (const control of [search, model, provider, session]) control.addEventListener("input", () => {

@@ -15,6 +15,7 @@ const MEASURES = {
 const prompt = (each) => (each.input_tokens ?? 0) + (each.cache_read_input_tokens ?? 0) + (each.cache_creation_input_tokens ?? 0);
 const known = (value, shown = number) => (value === null || value === undefined ? "–" : shown(value));
 const dollars = (value) => `$${value.toFixed(value && value < 1 ? 4 : 2)}`;
+const cost = (each) => (each.cost_usd === null ? (each.without_price ? "unknown" : "–") : `${dollars(each.cost_usd)}${each.without_price ? " + ?" : ""}`);
 const percent = (value) => `${Math.round(value * 100)} %`;
 
 export async function show(place) {
@@ -53,7 +54,7 @@ function tiles(total) {
   const shown = [
     ["Requests", known(total.requests)], ["Errors", known(total.errors)],
     ["Tokens in", total.input_tokens === null ? "–" : number(prompt(total))], ["Tokens out", known(total.output_tokens)],
-    ["From cache", known(total.cache_hit_share, percent)], ["Cost (estimate)", known(total.cost_usd, dollars)],
+    ["From cache", known(total.cache_hit_share, percent)], ["Cost (estimate)", cost(total)],
     ["Tokens a second", known(total.tokens_per_s, (value) => value.toFixed(0))],
     ["First byte", known(total.first_byte_ms, (value) => `${Math.round(value)} ms`)],
   ];
@@ -79,7 +80,7 @@ function chart(values, key, room) {
     const name = at % every ? null : svg("text", { x: at * step + step * 0.12, y: HEIGHT - 6 }, day.key.slice(5));
     return [bar, name];
   });
-  const rows = days.filter((day) => day.requests).map((day) => [day.key, number(day.requests), number(prompt(day)), number(day.output_tokens ?? 0), known(day.cost_usd, dollars)]).reverse();
+  const rows = days.filter((day) => day.requests).map((day) => [day.key, number(day.requests), number(prompt(day)), number(day.output_tokens ?? 0), cost(day)]).reverse();
   return card("By day",
     svg("svg", { class: "chart", viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": `${label} by day, at most ${shown(most)}; the table below has the figures` },
       svg("line", { x1: 0, x2: width, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM }), svg("text", { x: 0, y: 12 }, `${shown(most)} at most`), bars),
@@ -93,7 +94,7 @@ function everyDay(values) {
   const days = [];
   for (let day = new Date(`${first}T12:00:00Z`); first && days.length < 400; day.setUTCDate(day.getUTCDate() + 1)) {
     const key = day.toISOString().slice(0, 10);
-    days.push(found.get(key) ?? { key, requests: 0 });
+    days.push(found.get(key) ?? { key, requests: 0, cost_usd: null });
     if (key >= values.today) break;
   }
   return days.length < 400 ? days : values.days;
@@ -101,6 +102,6 @@ function everyDay(values) {
 
 function groups(lines, by) {
   const rows = lines.map((line) => [line.key ?? "none", number(line.requests), number(line.errors), line.input_tokens === null ? "–" : number(prompt(line)),
-    known(line.cache_hit_share, percent), known(line.output_tokens), known(line.cost_usd, dollars), line.last_at ? moment(line.last_at).slice(0, 11) : "–"]);
+    known(line.cache_hit_share, percent), known(line.output_tokens), cost(line), line.last_at ? moment(line.last_at).slice(0, 11) : "–"]);
   return card(`By ${by}`, rows.length ? table(`By ${by}`, [by, "#Requests", "#Errors", "#Tokens in", "#From cache", "#Tokens out", "#Cost", "#Last"], rows) : text("Nothing in this period.", "hint"));
 }
