@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hypothesis import strategies as st
 
+from ccr.protocol.responses_reasoning import encrypted_content
 from tests.protocol.native_events import WHOLE
 from tests.protocol.test_chat_properties import MESSAGES, OPTIONS
 from tests.protocol.test_stream_properties import DELTAS, EVENTS
@@ -156,6 +157,56 @@ ERRORS: Final = broken(
     )
 ).map(written) | st.sampled_from([b"<html><title>x", b"Error 1015", b""])
 
+ITEMS: Final = st.sampled_from(
+    [
+        {"role": "user", "content": "hello"},
+        {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "a"}]},
+        {"role": "user", "content": [{"type": "input_image", "image_url": "data:image/png;base64,x"}]},
+        {"role": "user", "content": [{"type": "input_file", "file_data": "data:application/pdf;base64,x"}]},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "x"}]},
+        {"type": "reasoning", "summary": [], "encrypted_content": encrypted_content("a", "s")},
+        {"type": "reasoning", "summary": [], "encrypted_content": encrypted_content("", "", "d")},
+        {"type": "function_call", "call_id": "c1", "name": "n", "namespace": "m", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c1", "output": "x"},
+        {"type": "custom_tool_call", "call_id": "c2", "name": "n", "input": "x"},
+        {"type": "custom_tool_call_output", "call_id": "c2", "output": [{"type": "input_text", "text": "x"}]},
+        {"type": "web_search_call", "id": "ws_1"},
+    ]
+)
+RESPONSES_TOOLS: Final = st.sampled_from(
+    [
+        {"type": "function", "name": "n", "parameters": {"type": "object"}, "strict": True},
+        {"type": "custom", "name": "c", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}},
+        {"type": "namespace", "name": "m", "tools": [{"type": "function", "name": "n"}]},
+        {"type": "web_search"},
+    ]
+)
+RESPONSES_OPTIONS: Final = st.fixed_dictionaries(
+    {},
+    optional={
+        "instructions": ODD_TEXTS,
+        "tools": st.lists(RESPONSES_TOOLS, max_size=3),
+        "tool_choice": st.sampled_from(
+            ["auto", "required", {"type": "function", "name": "n"}, {"type": "allowed_tools", "tools": []}]
+        ),
+        "reasoning": st.sampled_from([{"effort": "high", "summary": "auto"}, {"effort": "none"}]),
+        "text": st.sampled_from([{"format": {"type": "json_schema", "name": "a", "schema": {}}}]),
+        "max_output_tokens": st.integers(-1, 99_999),
+        "stream": st.booleans(),
+        "parallel_tool_calls": st.booleans(),
+        "temperature": NUMBERS,
+        "metadata": st.just({"a": "b"}),
+        "include": st.just(["reasoning.encrypted_content"]),
+    },
+)
+RESPONSES_REQUESTS: Final = broken(
+    st.builds(
+        lambda items, options: {"model": "m", "input": items, **options},
+        st.lists(ITEMS, min_size=1, max_size=5) | ODD_TEXTS,
+        RESPONSES_OPTIONS,
+    )
+).map(written)
 INPUTS: Final[Mapping[str, st.SearchStrategy[bytes]]] = {
     name: st.builds(lambda first, rest: bytes([first]) + rest, st.integers(0, 255), spoiled(data))
     for name, data in {
@@ -166,6 +217,8 @@ INPUTS: Final[Mapping[str, st.SearchStrategy[bytes]]] = {
         "refusal": ERRORS,
         "messages_request": REQUESTS,
         "native_request": REQUESTS,
+        "responses_request": RESPONSES_REQUESTS,
+        "response_stream": CHAT_STREAMS,
     }.items()
 } | {
     "native_answer": spoiled(MESSAGES_ANSWERS),

@@ -13,17 +13,23 @@ from typing import TYPE_CHECKING, Any, Final
 from ccr.errors import ApiError, ProtocolError, RequestError, UpstreamError
 from ccr.protocol.anthropic import decode_count_request, decode_messages_request
 from ccr.protocol.chat_from_messages import chat_request_from_messages
+from ccr.protocol.chat_from_responses import chat_from_responses
 from ccr.protocol.errors_from_upstream import error_in_answer, upstream_error
 from ccr.protocol.message_from_chat import message_from_chat
 from ccr.protocol.native_message import tap_message
 from ccr.protocol.native_request import sanitized_request
 from ccr.protocol.native_stream import NativeTap
 from ccr.protocol.openai import decode_chat_request, encode_chat_request
+from ccr.protocol.response_stream import ResponseStream, response_from_completion
+from ccr.protocol.responses_for_model import chat_for_model
+from ccr.protocol.responses_request import decode_responses_request
 from ccr.protocol.sse import Decoder, Event
 from ccr.protocol.stream import MessageStream
 from ccr.protocol.tokens import TokenEstimator, count_request_tokens
 from tests.protocol.chat_requests import ALL_TRAITS
 from tests.protocol.message_oracle import check_grammar, events_of
+from tests.protocol.response_oracle import check_grammar as check_response
+from tests.protocol.response_oracle import fed, new_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +37,12 @@ if TYPE_CHECKING:
     Target = Callable[[bytes], None]
 
 MAX_EVENT_BYTES: Final = 4096
+COMPLETION: Final = b'{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}'
+RESPONSES: Final[tuple[dict[str, Any], ...]] = (
+    {},
+    {"include": ["reasoning.encrypted_content"]},
+    {"tools": [{"type": "custom", "name": "A"}, {"type": "function", "name": "B"}]},
+)
 OPTIONS: Final[tuple[dict[str, Any], ...]] = (
     {},
     {"thinking": True},
@@ -243,6 +255,41 @@ def chat_request(data: bytes) -> None:
     json.loads(sent, parse_constant=_no_constant)
 
 
+def responses_request(data: bytes) -> None:
+    seed, data = variant(data)
+    try:
+        request = decode_responses_request(data)
+        conversion = chat_from_responses(request)
+        made, _ = chat_for_model(
+            conversion.chat,
+            is_summary_wanted=request.is_summary_wanted,
+            traits=ALL_TRAITS[seed % len(ALL_TRAITS)],
+        )
+        sent = encode_chat_request(made)
+    except RequestError as error:
+        check_error(error)
+        return
+    json.loads(sent, parse_constant=_no_constant)
+    stream = ResponseStream(request, conversion, response_id="resp_1", created_at=1)
+    json.loads(response_from_completion(COMPLETION, stream))
+
+
+def response_stream(data: bytes) -> None:
+    seed, data = variant(data)
+    whole = fed(new_stream(**RESPONSES[seed % len(RESPONSES)]), data)
+    pieces = b"".join(response_pieces(RESPONSES[seed % len(RESPONSES)], cut(data, seed)))
+    assert whole == pieces, "a cut changes the answer"
+    for line in whole.split(b"\n"):
+        if line.startswith(b"data: "):
+            strict_json(line.removeprefix(b"data: "))
+    check_response(whole)
+
+
+def response_pieces(body: dict[str, Any], reads: list[bytes]) -> list[bytes]:
+    stream = new_stream(**body)
+    return [stream.start(), *map(stream.feed, reads), stream.close()]
+
+
 def count_request(data: bytes) -> None:
     try:
         assert count_request_tokens(decode_count_request(data)) >= 0
@@ -262,6 +309,8 @@ TARGETS: Final[Mapping[str, Target]] = {
         messages_request,
         native_request,
         chat_request,
+        responses_request,
+        response_stream,
         count_request,
     )
 }

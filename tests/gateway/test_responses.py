@@ -67,6 +67,31 @@ async def test_a_stream_and_its_record() -> None:
         assert service.records[1]["stop_reason"] == "end_turn"
 
 
+async def test_rules_of_the_answer_are_noted() -> None:
+    cited = {"type": "text", "text": "hello", "citations": [{"url": "x"}]}
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        await exchange.chunk(chunk_of(delta={"content": [cited]}) + FINISH + DONE)
+        await exchange.end()
+
+    async with raw_upstream(play) as raw, running(config_for(raw.url)) as service:
+        await post(service, stream=True)
+        await service.idle()
+        assert "citations_ignored" in service.records[0]["rules"]
+
+
+async def test_counts_are_asked_for_where_a_workspace_does_not_give_them_anyway() -> None:
+    async with raw_upstream(good_stream) as raw:
+        config = config_for(raw.url, models=("gpt-5",))
+        elsewhere = dataclasses.replace(config.providers[0], url=f"{raw.url}/v1/chat/completions")
+        for provider in (config.providers[0], elsewhere):
+            async with running(dataclasses.replace(config, providers=(provider,))) as service:
+                await post(service, model="gpt-5", stream=True)
+    asked = [json.loads(got.body).get("stream_options") for got in raw.got]
+    assert asked == [None, {"include_usage": True}]
+
+
 async def test_a_completion_in_place_of_a_stream_becomes_one() -> None:
     async with raw_upstream(good_completion) as raw, running(config_for(raw.url)) as service:
         answered = await post(service, stream=True)

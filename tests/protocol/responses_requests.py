@@ -44,12 +44,14 @@ def converted(**body: Any) -> Converted:
     return Converted(json.loads(encode_chat_request(found.chat)), found.rules)
 
 
-def for_model(traits: ModelTraits, **body: Any) -> Converted:
+def for_model(traits: ModelTraits, options: Json | None = None, **body: Any) -> Converted:
     """Return what a model is sent, and the rules that it needs."""
     request = request_of(**body)
     chat = chat_from_responses(request).chat
     before = encode_chat_request(chat)
-    made, rules = chat_for_model(chat, is_summary_wanted=request.is_summary_wanted, traits=traits)
+    made, rules = chat_for_model(
+        chat, is_summary_wanted=request.is_summary_wanted, traits=traits, **(options or {})
+    )
     assert encode_chat_request(chat) == before, "the request was changed in place"
     return Converted(json.loads(encode_chat_request(made)), rules)
 

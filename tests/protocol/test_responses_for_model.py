@@ -14,6 +14,7 @@ from tests.protocol.chat_requests import (
     BOTH,
     BUDGET,
     GPT,
+    LLAMA,
     PLAIN_CLAUDE,
     REASONING_GPT,
     TEXT_ONLY,
@@ -100,9 +101,37 @@ def test_other_models_get_their_own_words(traits: ModelTraits) -> None:
 
 
 def test_streams_are_asked_for_their_counts() -> None:
-    assert for_model(GPT, stream=True).chat["stream_options"] == {"include_usage": True}
-    assert "stream_options" not in for_model(ADAPTIVE, stream=True).chat
-    assert "stream_options" not in for_model(GEMINI, stream=True).chat
+    asked: Json = {"asks_for_counts": True}
+    assert for_model(GPT, asked, stream=True).chat["stream_options"] == {"include_usage": True}
+    assert "stream_options" not in for_model(GPT, asked).chat
+    assert "stream_options" not in for_model(GPT, stream=True).chat
+
+
+@pytest.mark.parametrize("traits", [PLAIN_CLAUDE, GPT])
+@pytest.mark.parametrize("instructions", [None, "Be kind."])
+def test_where_nothing_is_asked_a_turn_is_made_up(traits: ModelTraits, instructions: str | None) -> None:
+    found = for_model(traits, input="", instructions=instructions)
+    assert found.messages[-1] == {"role": "user", "content": "(no content)"}
+    assert found.rules[:2] == ("empty_message_dropped", "user_turn_filled")
+
+
+def test_claude_wants_the_user_to_begin() -> None:
+    found = for_model(PLAIN_CLAUDE, input=[YES, HI])
+    assert [message["role"] for message in found.messages] == ["user", "assistant", "user"]
+    assert for_model(GPT, input=[YES, HI]).rules == ()
+
+
+def test_other_families_get_history_and_schemas_as_they_take_them() -> None:
+    items = [HI, CALL, {**CALL, "call_id": "c2"}, OUTPUT, {**OUTPUT, "call_id": "c2"}, HI]
+    found = for_model(LLAMA, input=items, tools=[READ])
+    roles = [message["role"] for message in found.messages]
+    assert roles == ["user", "assistant", "tool", "assistant", "tool", "assistant", "user"]
+    assert found.rules == ("parallel_calls_split", "assistant_turn_filled")
+    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": "x"}}, "$schema": "s"}
+    found = for_model(GEMINI, tools=[{**READ, "parameters": schema}])
+    parameters = found.chat["tools"][0]["function"]["parameters"]
+    assert parameters == {"type": "object", "properties": {"a": {"type": "string"}}}
+    assert found.rules == ("schema_keywords_dropped",)
 
 
 @pytest.mark.parametrize(

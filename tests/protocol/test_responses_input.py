@@ -255,6 +255,8 @@ def test_what_tools_of_openais_have_done_is_told(kind: str, role: str) -> None:
         ([{"type": "compaction", "encrypted_content": "x"}], "input.0.type", "send the history itself"),
         ([{"type": "message", "content": "x"}], "input.0.role", "Input should be"),
         ([{"role": "tool", "content": "x"}], "input.0.role", "Input should be"),
+        ([{"role": ["user"], "content": "x"}], "input.0.role", "Input should be"),
+        ([{"role": "user", "content": [{"type": ["x"]}]}], "input.0.content.0.type", "required"),
         ([{"role": "user"}], "input.0.content", "a text or a list"),
         ([{"role": "user", "content": ["x"]}], "input.0.content.0", "an object"),
         ([{"role": "user", "content": [{"type": "x"}]}], "input.0.content.0.type", "'x' is not known here"),

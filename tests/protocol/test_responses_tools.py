@@ -163,6 +163,7 @@ def test_parallel_calls() -> None:
         ({"tools": [{"type": "namespace", "name": "n", "tools": [SEARCH]}]}, "tools.0.tools.0.type"),
         ({"tool_choice": "read"}, "tool_choice"),
         ({"tool_choice": {}}, "tool_choice.type"),
+        ({"tool_choice": {"type": ["function"]}}, "tool_choice.type"),
         ({"tool_choice": {"type": "function"}}, "tool_choice.name"),
         ({"tools": [READ], "tool_choice": {"type": "function", "name": "write"}}, "tool_choice.name"),
         ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice.tools"),

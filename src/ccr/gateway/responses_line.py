@@ -10,6 +10,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
+from ccr.config.api import is_workspace_url
 from ccr.gateway.bodies import read
 from ccr.gateway.replies import EVENT_STREAM, Reply
 from ccr.gateway.response_reply import ResponseReply
@@ -76,7 +77,10 @@ class OneResponse:
         """Ask a route. chat: the request in the chat format. Raises ApiError."""
         line, record = self._line, self._record
         made, rules = chat_for_model(
-            chat, is_summary_wanted=self._request.is_summary_wanted, traits=route.traits
+            chat,
+            is_summary_wanted=self._request.is_summary_wanted,
+            traits=route.traits,
+            asks_for_counts=not is_workspace_url(route.url),
         )
         record.rules = self._conversion.rules + tuple(
             rule for rule in rules if rule not in self._conversion.rules

@@ -3,7 +3,8 @@
 Claude on Databricks takes thinking in parameters of its own and refuses others, has an own idea of sampling
 beside thinking, and cuts an answer after 1,000 tokens where no limit is named (databricks.md §0, §2).
 So ``reasoning.effort`` becomes what an effort is on ``/v1/messages`` (chat_thinking.py, chat_options.py), and
-thinking of the history goes to whom it can be of use. Other models get ``reasoning_effort`` as it is.
+thinking of the history goes to whom it can be of use. Other models get ``reasoning_effort`` as it is, and a
+history and schemas as their family takes them (chat_families.py).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ccr.protocol.anthropic import MessagesRequest, OutputConfig, Thinking
 from ccr.protocol.chat_content import content_from_parts, text_part
+from ccr.protocol.chat_families import history_for_family, tools_for_family
 from ccr.protocol.chat_options import add_sampling, effort_from_request, max_tokens_from_request
 from ccr.protocol.chat_thinking import (
     BUDGET_OF_EFFORT,
@@ -20,6 +22,7 @@ from ccr.protocol.chat_thinking import (
     thinking_from_request,
 )
 from ccr.protocol.chat_tools import ONE_TOOL_AT_A_TIME
+from ccr.protocol.chat_turns import FILLER
 from ccr.protocol.request_rules import RequestRule
 from ccr.protocol.responses_caching import with_cache_marks
 from ccr.protocol.responses_rules import ResponsesRule, ResponsesRules
@@ -29,19 +32,24 @@ if TYPE_CHECKING:
     from ccr.protocol.traits import ModelTraits
 
 CLAUDE: Final = "claude"
-COUNTS_BY_ITSELF: Final = frozenset({CLAUDE, "gemini"})
-"""Families that count tokens in every chunk, or refuse to be asked for it (databricks.md §2)."""
 _EFFORTS: Final[dict[str | None, str]] = {"minimal": "low"}
 """Efforts of OpenAI's that Claude has no word for."""
 
 
 def chat_for_model(
-    chat: ChatRequest, *, is_summary_wanted: bool, traits: ModelTraits
+    chat: ChatRequest, *, is_summary_wanted: bool, traits: ModelTraits, asks_for_counts: bool = False
 ) -> tuple[ChatRequest, tuple[str, ...]]:
-    """Return the chat request for a model, and the names of the rules applied; ``chat`` stays as it is."""
+    """Return the chat request for a model, and the names of the rules applied; ``chat`` stays as it is.
+
+    asks_for_counts: the provider counts the tokens of a stream on demand alone.
+    """
     rules = ResponsesRules()
     made: dict[str, Any] = {**chat, "messages": _history(chat["messages"], traits, rules)}
-    if made.get("stream") and traits.family not in COUNTS_BY_ITSELF:
+    if traits.family != CLAUDE:
+        made["messages"] = history_for_family(made["messages"], traits, rules)
+        if "tools" in made:
+            made["tools"] = tools_for_family(made["tools"], traits, rules)
+    if made.get("stream") and asks_for_counts:
         made["stream_options"] = {"include_usage": True}
     request = MessagesRequest(
         chat["model"],
@@ -129,6 +137,11 @@ def _history(messages: list[ChatMessage], traits: ModelTraits, rules: ResponsesR
             rules.add(RequestRule.THINKING_ONLY_MESSAGE_DROPPED)
         else:
             kept.append(made)
+    start = int(bool(kept) and kept[0]["role"] == "system")
+    begins_odd = traits.family == CLAUDE and kept[start:] and kept[start]["role"] == "assistant"
+    if begins_odd or not kept[start:]:
+        rules.add(RequestRule.USER_TURN_FILLED)
+        kept.insert(start, {"role": "user", "content": FILLER})
     return kept
 
 

@@ -118,13 +118,13 @@ class _History:
 
     def _add_message(self, item: Item, where: str) -> None:
         role = item.get("role")
-        if role not in _ROLES:
+        if not isinstance(role, str) or role not in _ROLES:
             refuse(f"{where}.role", "Input should be 'user', 'assistant', 'system' or 'developer'")
         content = item.get("content")
         parts = self._parts(content, f"{where}.content")
         if role in _SYSTEM and any(part["type"] != "text" for part in parts):
             refuse(f"{where}.content", f"a message of the role {role} holds texts alone")
-        self._say("system" if role in _SYSTEM else str(role), parts)
+        self._say("system" if role in _SYSTEM else role, parts)
 
     def _add_reasoning(self, item: Item, where: str) -> None:
         """Add thinking: what was signed as it was, else the text of its summary."""
@@ -218,6 +218,8 @@ class _History:
         if not isinstance(part, dict):
             refuse(where, "Input should be an object")
         kind = part.get("type")
+        if not isinstance(kind, str):
+            refuse(f"{where}.type", "Field required")
         if kind in _TEXTS:
             return text_part(_text(part, "text", where))
         if kind == "refusal":

@@ -33,7 +33,7 @@ _NO_PARAMETERS: Final = Raw(b'{"type":"object","properties":{}}')
 _NOTHING: Final = Raw(b"null")
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]+")
 _PLAIN: Final = frozenset({"auto", "none", "required"})
-_CALLED: Final = frozenset({"function", "custom"})
+_CALLED: Final = ("function", "custom")
 
 
 class Named(NamedTuple):
@@ -126,13 +126,13 @@ def choice_from_request(
             rules.add(RequestRule.TOOL_CHOICE_DROPPED)
         return (choice if functions else None), functions
     kind = choice.get("type")
+    if not isinstance(kind, str):
+        refuse("tool_choice.type", "Field required")
     if kind in _CALLED:
         name = _chosen(choice, tools, "tool_choice")
         return {"type": "function", "function": {"name": name}}, functions
     if kind == "allowed_tools":
         return _allowed(choice, tools, rules)
-    if not isinstance(kind, str):
-        refuse("tool_choice.type", "Field required")
     rules.add(RequestRule.TOOL_CHOICE_DROPPED)
     return None, functions
 
