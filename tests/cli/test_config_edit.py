@@ -64,6 +64,17 @@ def test_get(file: Path, arguments: list[str], output: str) -> None:
     assert file.read_text() == TEXT
 
 
+def test_get_of_a_header_and_of_an_address(file: Path) -> None:
+    document = json.loads(run("get", "Providers", "--reveal").output)
+    api = {"type": "api", "url": "https://count.example/secret", "headers": {"Team": "secret"}}
+    run("set", "Providers", json.dumps([{**document[0], "tokenizer": api}]))
+    tokenizer = "Providers.databricks.tokenizer"
+    assert run("get", f"{tokenizer}.headers.Team").output == "***\n"
+    assert run("get", f"{tokenizer}.url").output == "https://count.example/***\n"
+    assert "secret" not in run("get", tokenizer).output
+    assert run("get", f"{tokenizer}.headers.Team", "--reveal").output == "secret\n"
+
+
 def test_get_of_a_part_masks_what_is_secret_in_it(file: Path) -> None:
     shown = run("get", "Providers").output
     assert json.loads(shown)[0]["api_key"] == "***"

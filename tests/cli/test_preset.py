@@ -121,8 +121,28 @@ def test_what_a_preset_brings_along_is_found_and_variables_are_asked_for(
     (source / "lib" / "router.py").write_text("def route(request, config): return None")
     done = run("install", str(source), "--yes")
     assert f"It runs files: {home}/presets/team/lib/router.py" in done.output
+    assert "It puts into every prompt" not in done.output
     assert "Remember   KEY_OF_THE_TEAM has to be set wherever `ccr team` is run." in done.output
     assert (home / "presets" / "team" / "lib" / "router.py").is_file()
+
+
+def test_what_a_preset_tells_others_is_told_first(home: Path, source: Path, tmp_path: Path) -> None:
+    """A service that counts tokens sees the prompts, and any file can be made the system prompt."""
+    tokenizer = {"models": {"q": {"type": "api", "url": "https://counts.example/v1"}}}
+    provider = {**MANIFEST["template"]["Providers"][0], "api_key": "k", "tokenizer": tokenizer}
+    webhook = {"type": "webhook", "config": {"url": "https://hooks.example/x"}}
+    plugin = {"name": "token-speed", "enabled": True, "options": {"outputHandlers": [webhook]}}
+    brought = {
+        "Providers": [provider],
+        "Router": {"default": "t,q"},
+        "plugins": [plugin],
+        "REWRITE_SYSTEM_PROMPT": "prompt.md",
+    }
+    (source / "manifest.json").write_text(json.dumps({"name": "team", **brought}))
+    (source / "prompt.md").write_text("Be brief.")
+    done = run("install", str(source), "--yes")
+    assert "It sends requests to: 127.0.0.1:9, counts.example, hooks.example" in done.output
+    assert f"It puts into every prompt: {home}/presets/team/prompt.md" in done.output
 
 
 def test_install_without_questions(home: Path, source: Path) -> None:

@@ -146,6 +146,14 @@ def test_secrets_of_a_text_are_masked() -> None:
     assert shown == '{ api_key: "***", "keys": ["***", 3], /* c */ "name": "four" }'
 
 
+def test_what_stands_in_headers_is_a_header() -> None:
+    text = '{ "headers": { "X-A": "one", "more": ["two"] }, "a": [{ "headers": { "name": "three" } }] }'
+    shown = masked_text(text, lambda key, _: key == "headers")
+    assert (
+        shown == '{ "headers": { "X-A": "***", "more": ["***"] }, "a": [{ "headers": { "name": "***" } }] }'
+    )
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

@@ -39,6 +39,10 @@ SECRETS = {
     "proxy password": "canary+proxy/password-T3vC8xYu1gSw",
     "user token": "canary+user/token-Y6zA0lOp5hKr",
     "key of the environment": "canary+environment/key-U4wQ9eMi2jDv",
+    "key of a tokenizer": "canary+tokenizer/key-B2nH6yGt4vKc",
+    "header of a tokenizer": "canary+tokenizer/header-M7pQ3zWx9sRd",
+    "token of a webhook": "canary+webhook/token-F1jL5uNe8aYb",
+    "path of a webhook": "canary+webhook/path-G4hT9oVi2cXm",
     "quoted key": 'canary"quoted\\\\key<-J8fS5kPz1bRt',
 }
 NO_COMMAND = re.compile(
@@ -109,6 +113,20 @@ class Place:
             return {"name": name, "api_base_url": url, "models": MODELS, **more}
 
         key, client_secret = {"api_key": SECRETS["api key"]}, SECRETS["client secret"]
+        tokenizer = {
+            "type": "api",
+            "url": invocations,
+            "apiKey": SECRETS["key of a tokenizer"],
+            "headers": {"X-Team": SECRETS["header of a tokenizer"]},
+        }
+        webhook = {
+            "type": "webhook",
+            "config": {
+                "url": f"{self.base}/{SECRETS['path of a webhook']}",
+                "auth": {"type": "bearer", "token": SECRETS["token of a webhook"]},
+                "retry": {"backoffMs": 0},
+            },
+        }
         return {
             "PORT": 0,
             "LOG_LEVEL": "trace",
@@ -129,6 +147,10 @@ class Place:
                 provider("throwing", **key, transformer={"use": ["talking"]}),
                 provider("logging", **key, transformer={"use": [["talking", {"how": "log"}]]}),
                 provider("failing", **key, transformer={"use": ["failing"]}),
+                provider("counting", **key, tokenizer=tokenizer),
+            ],
+            "plugins": [
+                {"name": "token-speed", "enabled": True, "options": {"outputHandlers": ["console", webhook]}}
             ],
             "Router": {"default": "plain,m0", "longContext": ["plain,m0", "native,m0", "signed,m0"]},
             **changes,
@@ -359,6 +381,13 @@ def every_answer(place: Place) -> None:
     place.ask("POST", "/v1/messages", b"{}", **wrong)
 
 
+def every_count(place: Place) -> None:
+    """Each by a model of its own: a tokenizer that has failed rests."""
+    for number in range(len(ANSWERS)):
+        asked = body("counting", "hello", stream=False, number=number)
+        place.ask("POST", "/v1/messages/count_tokens", asked)
+
+
 def every_mistake(place: Place) -> None:
     """Files with faults beside, in and around secrets; while the service runs, and for commands."""
     good = json.dumps(place.values())
@@ -399,6 +428,7 @@ def test_no_secret_anywhere(place: Place) -> None:
     done = place.run("start")
     assert done.returncode == 0, done.stderr
     every_answer(place)
+    every_count(place)
     place.look_at_processes()
     every_command(place)
     claude = place.folder / "claude"

@@ -160,6 +160,23 @@ def test_secrets_are_masked() -> None:
     }
 
 
+def test_headers_and_the_paths_of_addresses_are_masked() -> None:
+    value: Any = {
+        "headers": {"X-Team": "abc", "X-Open": "$TEAM", "X-More": ["x"]},
+        "url": "https://hooks.example/services/T0",
+        "a": {"url": "https://h?x=1"},
+        "b": [{"url": "https://h/"}, {"url": "$HOOK"}, {"url": "http://[h"}, {"url": "/path"}],
+        "api_base_url": "https://h/x",
+    }
+    assert masked(value) == {
+        "headers": {"X-Team": "***", "X-Open": "$TEAM", "X-More": ["***"]},
+        "url": "https://hooks.example/***",
+        "a": {"url": "https://h/***"},
+        "b": [{"url": "https://h/"}, {"url": "$HOOK"}, {"url": "***"}, {"url": "/path"}],
+        "api_base_url": "https://h/x",
+    }
+
+
 def test_blocks_are_written_once_and_renewed() -> None:
     once = with_block("export A=1", "ccr", "bash")
     assert once == 'export A=1\n# >>> ccr >>>\nalias cc="ccr code"\n# <<< ccr <<<\n'

@@ -29,6 +29,9 @@ def get_value(*, key: str, reveal: bool) -> None:
 
     KEY is a path: Router.default, Providers[0].models, Providers.databricks.api_key.
     """
+    from functools import reduce
+
+    from ccr.config.edit import name_within
     from ccr.config.key_path import value_at
     from ccr.setup.document import masked
 
@@ -36,7 +39,7 @@ def get_value(*, key: str, reveal: bool) -> None:
     value = _or_fail(lambda: value_at(written.document, place))
     if not reveal:
         names = [part for part in place if isinstance(part, str)]
-        value = masked(value, names[-1] if names else "")
+        value = masked(value, reduce(name_within, names, ""))
     click.echo(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
 
 

@@ -24,6 +24,7 @@ INLINE_DEPTH: Final = 2
 MAX_STEPS: Final = 5_000
 """Every step is one edit that stays; more than this is no configuration."""
 BOM: Final = "\ufeff"
+HEADERS: Final = "headers"
 LINE_REST: Final = re.compile(r"[^\S\r\n]*(?://[^\r\n]*|(?:/\*[^\r\n]*?\*/[^\S\r\n]*)*)")
 MEMBER_INDENT: Final = re.compile(r"(?:^|\n)([ \t]+)[^\s]")
 
@@ -50,7 +51,7 @@ def text_with(text: str, value: Any) -> str:
 def masked_text(text: str, is_secret: Callable[[str, str], bool], mask: str = '"***"') -> str:
     """Return the text with every string hidden for which ``is_secret(key, string)`` holds.
 
-    Items of a list count under the list's key. Raises MalformedError.
+    Items of a list count under the list's key, as `name_within` says. Raises MalformedError.
     """
     spans = [
         (node.start, node.end)
@@ -60,6 +61,14 @@ def masked_text(text: str, is_secret: Callable[[str, str], bool], mask: str = '"
     for start, end in reversed(spans):
         text = text[:start] + mask + text[end:]
     return text
+
+
+def name_within(key: str, name: str) -> str:
+    """Return the name by which a value is judged that stands at ``name`` in an object at ``key``.
+
+    What stands in ``headers`` is a header, whatever it is called.
+    """
+    return key if key == HEADERS else name
 
 
 def is_same(one: Any, other: Any) -> bool:
@@ -81,7 +90,7 @@ def _strings(node: Node, key: str) -> list[tuple[str, Node]]:
     return [
         found
         for entry in node.entries
-        for found in _strings(entry.node, entry.key if node.kind == "object" else key)
+        for found in _strings(entry.node, name_within(key, entry.key) if node.kind == "object" else key)
     ]
 
 

@@ -64,20 +64,37 @@ def plan_of(paths: Paths, preset: Preset, values: Mapping[str, Any], folder: Pat
 def facts_of(preset: Preset, values: Mapping[str, Any], folder: Path) -> dict[str, list[str]]:
     """Return what the person should know before installing: where it sends, what it reads, what it runs."""
     own = filled(preset, values, folder)
-    providers = own.get("Providers") or own.get("providers") or []
-    urls = [
-        str(each.get("api_base_url") or each.get("host") or "")
-        for each in providers
-        if isinstance(each, dict)
-    ]
+    urls = [*_urls_of_providers(own), *_urls_in(own.get("plugins")), *_urls_in(own.get("Plugins"))]
+    prompt = own.get("REWRITE_SYSTEM_PROMPT")
     settings = _settings(own)
     env = settings.pop("env", {})
     return {
         "sends requests to": sorted({urlsplit(url).netloc or url for url in urls if url}),
         "reads variables": sorted(set(_variables(own))),
         "runs files": _files(own),
+        "puts into every prompt": [prompt] if isinstance(prompt, str) and prompt else [],
         "sets in Claude Code": sorted([*settings, *(f"env.{name}" for name in env)]),
     }
+
+
+def _urls_of_providers(own: Mapping[str, Any]) -> list[str]:
+    """Return where providers are asked, and the services that count tokens for them."""
+    found = []
+    for each in own.get("Providers") or own.get("providers") or []:
+        if isinstance(each, dict):
+            found += [
+                str(each.get("api_base_url") or each.get("host") or ""),
+                *_urls_in(each.get("tokenizer")),
+            ]
+    return found
+
+
+def _urls_in(value: Any) -> list[str]:
+    """Return every text at a key ``url`` in a value."""
+    if isinstance(value, dict):
+        own = [entry for key, entry in value.items() if key == "url" and isinstance(entry, str)]
+        return [*own, *(url for entry in value.values() for url in _urls_in(entry))]
+    return [url for entry in value for url in _urls_in(entry)] if isinstance(value, list) else []
 
 
 def _settings(own: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+from ccr.config.edit import name_within
 from ccr.protocol.redaction import redacted
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 Api = Literal["chat", "anthropic"]
 
-SECRET_KEY: Final = re.compile(r"key|token|secret|passw|proxy|authorization", re.IGNORECASE)
+SECRET_KEY: Final = re.compile(r"key|token|secret|passw|proxy|authorization|^headers$", re.IGNORECASE)
 OPEN_VALUE: Final = re.compile(r"\$\{?[A-Za-z_][A-Za-z0-9_]*\}?|auto|none|")
 IDENTITY_KEYS: Final = ("api_key", "host", "profile", "client_id", "client_secret", "auth_type")
 
@@ -87,15 +88,28 @@ def bytes_from_document(document: Mapping[str, Any]) -> bytes:
 
 
 def masked(value: Any, key: str = "") -> Any:
-    """Return what may be shown: what keys of secrets hold is ``***``, unless it is a ``$VARIABLE``."""
+    """Return what may be shown: what keys of secrets hold is ``***``, unless it is a ``$VARIABLE``.
+
+    Any header may be a key, and so may the path of a ``url``: of a webhook it mostly is.
+    """
     if isinstance(value, dict):
-        return {name: masked(entry, name) for name, entry in value.items()}
+        return {name: masked(entry, name_within(key, name)) for name, entry in value.items()}
     if isinstance(value, list):
         return [masked(entry, key) for entry in value]
     if isinstance(value, str):
         is_secret = SECRET_KEY.search(key) is not None and OPEN_VALUE.fullmatch(value) is None
-        return "***" if is_secret else redacted(value)
+        return "***" if is_secret else redacted(_without_path(value) if key == "url" else value)
     return value
+
+
+def _without_path(url: str) -> str:
+    """Return a URL as far as it is no key: its host."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "***"
+    is_bare = not parts.netloc or not (parts.path.strip("/") or parts.query)
+    return url if is_bare else f"{parts.scheme}://{parts.netloc}/***"
 
 
 def _provider(old: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
