@@ -14,7 +14,7 @@ from ccr.config.parse import MalformedError
 from ccr.config.router import THRESHOLD
 from ccr.config.show import values_from_config
 from ccr.daemon.control import ask_to_reload, known_key
-from ccr.errors import ApiError, ConfigError, RequestError, StartError
+from ccr.errors import ConfigError, RequestError, StartError
 from ccr.setup.config_change import Written, planned, read_written, shown_config, write_planned
 from ccr.setup.document import IDENTITY_KEYS, OPEN_VALUE, masked
 from ccr.setup.plan import content_of
@@ -109,8 +109,8 @@ def _verdict(paths: Paths, environ: Mapping[str, str]) -> dict[str, Any]:
     except ConfigError as error:
         verdict |= {"problems": problem_values(error.problems)}
         verdict["warnings"] = [*verdict["warnings"], *error.warnings]
-    except (StartError, ApiError) as error:
-        verdict |= {"problems": [{"key": "", "sentence": str(error)}]}
+    except StartError as error:
+        verdict |= {"problems": [{"key": "", "sentence": str(error).partition("\n")[0]}]}
     return verdict
 
 

@@ -1,7 +1,7 @@
 // config.json: what it says, and the changes that are possible from here. The file keeps comments and order.
 
 import { get, post } from "./api.js";
-import { badge, busy, button, card, el, field, list, note, put, say, select, text } from "./dom.js";
+import { badge, busy, button, card, code, el, field, list, note, put, say, select, text } from "./dom.js";
 
 export const title = "Configuration";
 const KINDS = {
@@ -55,10 +55,10 @@ export async function show(place) {
     const checked = el("div", { "aria-live": "polite" });
     return el("section", { class: "card", "aria-label": "Check" },
       el("p", { class: `state ${values.problems.length ? "bad" : "good"}` }, el("span", { class: "dot" }),
-        values.problems.length ? "The configuration has problems" : "The configuration is good"),
+        !values.exists ? "There is no configuration" : values.problems.length ? "The configuration has problems" : "The configuration is good"),
       el("p", { class: "hint" }, el("code", {}, values.path)),
-      values.problems.length ? note("bad", list(values.problems.map((each) => each.sentence.split("\n")[0]))) : null,
-      values.exists ? null : note("", "`ccr setup` makes a configuration for Databricks, `ccr import` one from another router's."),
+      values.problems.length ? note("bad", list(values.problems.map((each) => each.sentence))) : null,
+      values.exists ? null : note("", code("ccr setup"), " makes a configuration for Databricks, ", code("ccr import"), " one from another router's."),
       values.warnings.length ? note("warn", list(values.warnings)) : null,
       values.notes.length ? note("", list(values.notes)) : null,
       values.exists ? el("div", { class: "buttons" }, check) : null, checked);
@@ -78,7 +78,7 @@ export async function show(place) {
     const threshold = el("input", { type: "number", min: 1, step: 1, value: values.threshold ?? "", placeholder: "60000" });
     const set = button("Set", () => change(set, { what: "threshold", value: Number(threshold.value) }, "The threshold is written."));
     return card("Routes", text("Which model serves which kind of request. A choice is checked and written at once.", "hint"),
-      el("div", { class: "fields" }, rows),
+      el("div", { class: "fields broad" }, rows),
       el("div", { class: "line" }, field("longContextThreshold", threshold, "tokens from which a conversation is long"), set));
   }
 
@@ -110,7 +110,7 @@ export async function show(place) {
     agent.addEventListener("change", () => change(agent, { what: "image_agent", value: agent.checked }, `forceUseImageAgent is ${agent.checked ? "on" : "off"} now.`));
     return card("Settings", el("div", { class: "fields" }, field("LOG_LEVEL", level)),
       el("label", { class: "check", for: "image-agent" }, agent, " forceUseImageAgent"),
-      text("Everything else is changed in the file, by `ccr config set` or by an editor: programs, files of code, addresses and who is let in cannot be changed from a page.", "hint"));
+      el("p", { class: "hint" }, "Everything else is changed in the file, by ", code("ccr config set"), " or by an editor: programs, files of code, addresses and who is let in cannot be changed from a page."));
   }
 
   function file() {
