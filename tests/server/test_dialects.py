@@ -62,10 +62,11 @@ def test_a_stream_ends_with_an_event() -> None:
 
 
 def test_a_stream_of_a_response_ends_with_an_event_that_its_clients_raise() -> None:
-    said = error_event(RequestError("input: no", param="input"), "responses", "req_1")
-    name, _, data = said.decode().partition("\ndata: ")
-    assert name == "event: error"
-    assert json.loads(data) == {
+    ended = error_event(RequestError("input: no", param="input"), "responses", "req_1")
+    assert ended.endswith(b"\n\n")
+    told, failed = (block.partition("\ndata: ") for block in ended.decode().strip().split("\n\n"))
+    assert (told[0], failed[0]) == ("event: error", "event: response.failed")
+    assert json.loads(told[2]) == {
         "type": "error",
         "code": "invalid_request",
         "message": "input: no",
@@ -77,6 +78,10 @@ def test_a_stream_of_a_response_ends_with_an_event_that_its_clients_raise() -> N
             "code": "invalid_request",
         },
     }
+    response = json.loads(failed[2])["response"]
+    assert (response["id"], response["status"]) == ("resp_1", "failed")
+    assert response["error"] == {"code": "invalid_request", "message": "input: no"}
+    assert b'"code":"server_error"' in error_event(ApiError(502, "x"), "responses", "req_1")
     body = error_body(ApiError(500, "x"), "responses", "req_1")
     assert body == error_body(ApiError(500, "x"), "openai", "req_1")
 

@@ -90,6 +90,21 @@ async def test_openai_s_clients_get_comments() -> None:
     assert b"event:" not in rest
 
 
+async def test_clients_of_the_responses_api_get_comments_and_both_of_its_errors() -> None:
+    options: dict[str, Any] = {"target": "/v1/responses", "sign": COMMENT, "input": "hi", "model": MODEL}
+    _, rest = await answered_late(good_stream, **options)
+    assert rest.index(COMMENT) < rest.index(b"response.created") < rest.index(b"response.completed")
+
+    async def refuse(exchange: Exchange) -> None:
+        said = {"error_code": "BAD_REQUEST", "message": "prompt is too long: 2 tokens > 1 maximum"}
+        await exchange.answer(json.dumps(said), status=400)
+
+    head, rest = await answered_late(refuse, **options)
+    assert head.status == 200
+    assert rest.index(COMMENT) < rest.index(b"event: error\n") < rest.index(b"event: response.failed\n")
+    assert rest.count(b"context_length_exceeded") == 3
+
+
 @pytest.mark.parametrize(("patience_s", "stream"), [("600", True), ("0.05", False), ("soon", True)])
 async def test_nothing_begins_early_for_a_patient_client_or_without_a_stream(
     patience_s: str, *, stream: bool

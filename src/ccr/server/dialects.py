@@ -54,14 +54,33 @@ def error_headers(error: ApiError) -> dict[str, str]:
 
 
 def error_event(error: ApiError, dialect: Dialect, request_id: str) -> bytes:
-    """Return the event that ends a stream which has begun and cannot go on."""
+    """Return the event that ends a stream which has begun and cannot go on; two for the Responses API."""
     if dialect == "responses":
-        said = _openai_error(error)
-        whole = {"type": "error", "code": said["code"], "message": said["message"], "param": said["param"]}
-        return b"event: error\ndata: %b\n\n" % msgspec.json.encode({**whole, "error": said})
+        return _end_of_response(_openai_error(error), request_id)
     body = error_body(error, dialect, request_id)
     name = b"" if dialect == "openai" else b"event: error\n"
     return b"%bdata: %b\n\n" % (name, body)
+
+
+def _end_of_response(said: dict[str, str | None], request_id: str) -> bytes:
+    """Return the events of a response that failed although it may never have begun.
+
+    OpenAI's clients raise the first one, Codex goes by the second one; what numbers went before is not known.
+    """
+    told = {"code": said["code"] or "server_error", "message": said["message"]}
+    event = {"type": "error", **told, "param": said["param"], "error": said}
+    response = {
+        "id": f"resp_{request_id.removeprefix('req_')}",
+        "object": "response",
+        "status": "failed",
+        "error": told,
+        "output": [],
+    }
+    failed = {"type": "response.failed", "response": response}
+    return b"event: error\ndata: %b\n\nevent: response.failed\ndata: %b\n\n" % (
+        msgspec.json.encode(event),
+        msgspec.json.encode(failed),
+    )
 
 
 def _openai_error(error: ApiError) -> dict[str, str | None]:
