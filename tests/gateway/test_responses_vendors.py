@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ccr.config.model import Provider, Secret
+from ccr.config.model import Provider, Secret, Step
 from ccr.sandbox import Script, ToolCall, Turn, Workspace
 from tests.e2e.material import png
 from tests.gateway.test_other_vendors import CHAT, INVOCATIONS, MODELS, SCHEMA
@@ -54,6 +54,36 @@ BODY: dict[str, Any] = {
     "store": False,
     "include": ["reasoning.encrypted_content"],
 }
+
+
+ODD: dict[str, Any] = {
+    "input": [{"role": "assistant", "content": "a"}, *BODY["input"], {"role": "developer", "content": "b"}],
+    "text": {"format": {"type": "json_schema", "name": "a", "schema": SCHEMA}, "verbosity": "low"},
+    "reasoning": {"effort": "high", "summary": "auto"},
+    "tools": [{**tool, "strict": True} for tool in BODY["tools"]],
+    "tool_choice": "required",
+    "parallel_tool_calls": False,
+    "temperature": 0.5,
+    "user": "u",
+    "prompt_cache_key": "k",
+    "service_tier": "flex",
+}
+
+
+@pytest.mark.parametrize("model", ["databricks-claude-sonnet-4-5", "databricks-claude-opus-4-8"])
+@pytest.mark.parametrize("body", [BODY, {**BODY, **ODD}])
+@pytest.mark.parametrize("steps", [(), (Step(name="OpenAI"), Step(name="databricks-custom"))])
+async def test_nothing_is_refused_by_claude(
+    model: str, body: dict[str, Any], steps: tuple[Step, ...]
+) -> None:
+    async with Workspace(Script(turns=[Turn(thinking="Hm.", text="{}")])) as workspace:
+        config = config_for(workspace.url, token=workspace.token, models=(model,))
+        provider = dataclasses.replace(config.providers[0], steps=steps)
+        async with running(dataclasses.replace(config, providers=(provider,))) as service:
+            data = json.dumps({**body, "model": model}).encode()
+            answered = await ask(service.port, request(service.port, "/v1/responses", data))
+            assert workspace.refusals == []
+            assert answered.status == 200, answered.body
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -101,7 +101,7 @@ def test_other_models_get_their_own_words(traits: ModelTraits) -> None:
 
 
 def test_streams_are_asked_for_their_counts() -> None:
-    asked: Json = {"asks_for_counts": True}
+    asked: Json = {"is_workspace": False}
     assert for_model(GPT, asked, stream=True).chat["stream_options"] == {"include_usage": True}
     assert "stream_options" not in for_model(GPT, asked).chat
     assert "stream_options" not in for_model(GPT, stream=True).chat
@@ -113,6 +113,21 @@ def test_where_nothing_is_asked_a_turn_is_made_up(traits: ModelTraits, instructi
     found = for_model(traits, input="", instructions=instructions)
     assert found.messages[-1] == {"role": "user", "content": "(no content)"}
     assert found.rules[:2] == ("empty_message_dropped", "user_turn_filled")
+
+
+def test_claude_wants_the_user_to_end_what_the_user_ends() -> None:
+    found = for_model(PLAIN_CLAUDE, input=[HI, YES, {"role": "user", "content": " "}], max_output_tokens=9)
+    assert found.messages[1:] == [
+        YES,
+        {"role": "user", "content": [{"type": "text", "text": "(no content)", **MARK}]},
+    ]
+    assert found.rules == (
+        "empty_text_dropped",
+        "empty_message_dropped",
+        "user_turn_filled",
+        "cache_control_added",
+    )
+    assert for_model(PLAIN_CLAUDE, input=[HI, YES]).messages[-1] == YES
 
 
 def test_claude_wants_the_user_to_begin() -> None:
@@ -298,7 +313,6 @@ def test_a_conversation_of_claude_is_cached() -> None:
     [
         ({"input": [HI]}, HI),
         ({"input": [HI, YES]}, YES),
-        ({"input": [HI, YES, {"role": "user", "content": " "}]}, {"role": "user", "content": " "}),
         (
             {"input": [HI], "tools": [READ]},
             {"role": "user", "content": [{"type": "text", "text": "hello", **MARK}]},

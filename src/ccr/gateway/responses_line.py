@@ -80,7 +80,7 @@ class OneResponse:
             chat,
             is_summary_wanted=self._request.is_summary_wanted,
             traits=route.traits,
-            asks_for_counts=not is_workspace_url(route.url),
+            is_workspace=is_workspace_url(route.url),
         )
         record.rules = self._conversion.rules + tuple(
             rule for rule in rules if rule not in self._conversion.rules

@@ -121,7 +121,7 @@ def json_format_from_request(
     schema = checked_text(wanted.schema)
     if has_tools or is_thinking or not _describes_object(wanted):
         rules.add(RequestRule.JSON_FORMAT_AS_INSTRUCTION)
-        return JsonFormat(None, _json_instruction(schema))
+        return JsonFormat(None, json_instruction(schema))
     rules.add(RequestRule.JSON_FORMAT_AS_TOOL)
     tool: ChatTool = {
         "type": "function",
@@ -141,7 +141,8 @@ def _describes_object(wanted: OutputFormat) -> bool:
         return False
 
 
-def _json_instruction(schema: str) -> str:
+def json_instruction(schema: str) -> str:
+    """Return what asks for an answer of a JSON Schema in words."""
     return (
         "Your final answer must be one JSON value that satisfies the JSON Schema below, and nothing else: "
         f"no introduction, no code fence.\n{schema}"

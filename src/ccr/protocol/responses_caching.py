@@ -38,7 +38,5 @@ def _marked(message: ChatMessage) -> ChatMessage:
     parts = content if isinstance(content, list) else text
     if message["role"] == "assistant" or not parts or parts[-1]["type"] not in _MARKED:
         return message
-    if not parts[-1].get("text", "-").strip():
-        return message
     last: ContentPart = {**parts[-1], "cache_control": {"type": "ephemeral"}}
     return {**message, "content": [*parts[:-1], last]}

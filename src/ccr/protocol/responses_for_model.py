@@ -25,6 +25,12 @@ from ccr.protocol.chat_tools import ONE_TOOL_AT_A_TIME
 from ccr.protocol.chat_turns import FILLER
 from ccr.protocol.request_rules import RequestRule
 from ccr.protocol.responses_caching import with_cache_marks
+from ccr.protocol.responses_for_claude import (
+    fit_for_workspace,
+    with_note,
+    with_readable_arguments,
+    without_blank_texts,
+)
 from ccr.protocol.responses_rules import ResponsesRule, ResponsesRules
 
 if TYPE_CHECKING:
@@ -37,11 +43,11 @@ _EFFORTS: Final[dict[str | None, str]] = {"minimal": "low"}
 
 
 def chat_for_model(
-    chat: ChatRequest, *, is_summary_wanted: bool, traits: ModelTraits, asks_for_counts: bool = False
+    chat: ChatRequest, *, is_summary_wanted: bool, traits: ModelTraits, is_workspace: bool = True
 ) -> tuple[ChatRequest, tuple[str, ...]]:
     """Return the chat request for a model, and the names of the rules applied; ``chat`` stays as it is.
 
-    asks_for_counts: the provider counts the tokens of a stream on demand alone.
+    is_workspace: the provider is Databricks, which counts the tokens of a stream unasked, and is strict.
     """
     rules = ResponsesRules()
     made: dict[str, Any] = {**chat, "messages": _history(chat["messages"], traits, rules)}
@@ -49,7 +55,7 @@ def chat_for_model(
         made["messages"] = history_for_family(made["messages"], traits, rules)
         if "tools" in made:
             made["tools"] = tools_for_family(made["tools"], traits, rules)
-    if made.get("stream") and asks_for_counts:
+    if made.get("stream") and not is_workspace:
         made["stream_options"] = {"include_usage": True}
     request = MessagesRequest(
         chat["model"],
@@ -71,7 +77,9 @@ def chat_for_model(
         _add_thinking(made, request, traits, rules)
         if made.pop("parallel_tool_calls", None) is False:
             rules.add(RequestRule.PARALLEL_TOOL_USE_AS_INSTRUCTION)
-            made["messages"] = _with_note(made["messages"], ONE_TOOL_AT_A_TIME)
+            made["messages"] = with_note(made["messages"], ONE_TOOL_AT_A_TIME)
+        if is_workspace:
+            fit_for_workspace(made, rules)
         if traits.takes_cache_control:
             made["messages"] = with_cache_marks(made["messages"], has_tools="tools" in made, rules=rules)
     return cast("ChatRequest", made), rules.names()
@@ -114,12 +122,6 @@ def _add_thinking(
         made["tool_choice"] = "auto"
 
 
-def _with_note(messages: list[ChatMessage], note: str) -> list[ChatMessage]:
-    if messages and messages[0]["role"] == "system":
-        return [{"role": "system", "content": f"{messages[0]['content']}\n\n{note}"}, *messages[1:]]
-    return [{"role": "system", "content": note}, *messages]
-
-
 # -- the history
 
 
@@ -128,6 +130,8 @@ def _history(messages: list[ChatMessage], traits: ModelTraits, rules: ResponsesR
     kept: list[ChatMessage] = []
     for message in messages:
         made = _message(message, traits, rules)
+        if traits.family == CLAUDE:
+            made = with_readable_arguments(without_blank_texts(made, rules), rules)
         content = made.get("content")
         if "tool_calls" in made or (isinstance(content, str) and content):
             kept.append(made)
@@ -142,6 +146,9 @@ def _history(messages: list[ChatMessage], traits: ModelTraits, rules: ResponsesR
     if begins_odd or not kept[start:]:
         rules.add(RequestRule.USER_TURN_FILLED)
         kept.insert(start, {"role": "user", "content": FILLER})
+    if traits.family == CLAUDE and kept[-1]["role"] == "assistant" != messages[-1]["role"]:
+        rules.add(RequestRule.USER_TURN_FILLED)
+        kept.append({"role": "user", "content": FILLER})
     return kept
 
 

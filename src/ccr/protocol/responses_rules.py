@@ -24,6 +24,9 @@ class ResponsesRule(StrEnum):
     # input
     FOREIGN_REASONING_DROPPED = "foreign_reasoning_dropped"
     IMAGE_DETAIL_DROPPED = "image_detail_dropped"
+    # what Claude does not take
+    OPENAI_PARAMETERS_DROPPED = "openai_parameters_dropped"
+    ARGUMENTS_REPLACED = "arguments_replaced"
     # thinking and caching
     EFFORT_AS_BUDGET = "effort_as_budget"
     CACHE_CONTROL_ADDED = "cache_control_added"
