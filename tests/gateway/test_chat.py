@@ -85,8 +85,8 @@ async def test_a_stream_is_relayed() -> None:
         assert raw.connections == 1
 
 
-async def test_a_stream_that_cannot_be_read_is_relayed_all_the_same() -> None:
-    sent = 'data: {"usage":\n\n' + text_chunk("x") + DONE
+async def test_a_shape_that_is_no_chunks_is_relayed_all_the_same() -> None:
+    sent = 'data: {"usage":"none","id":[]}\n\n' + text_chunk("x") + DONE
 
     async def play(exchange: Exchange) -> None:
         await exchange.stream_head()
@@ -97,6 +97,27 @@ async def test_a_stream_that_cannot_be_read_is_relayed_all_the_same() -> None:
 
     async with raw_upstream(play) as raw, running(config_for(raw.url)) as service:
         assert (await post(service, stream=True)).body.decode() == sent
+
+
+@pytest.mark.parametrize("before", ["", text_chunk("hel") + ": on it\n\n" + text_chunk("lo")])
+@pytest.mark.parametrize("said", ['{"usage":', '{"error":{"message":"no "key\\" here"}}', "<html>no</html>"])
+async def test_an_event_that_is_no_json_ends_the_answer_with_an_error(before: str, said: str) -> None:
+    """It may be an error that quotes badly, with the key in it."""
+    key = "secret-of-the-provider"
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        await exchange.chunk(before + f"data: {said} {key}\n\n" + text_chunk("x") + DONE)
+        await exchange.end()
+
+    async with raw_upstream(play) as raw, running(config_for(raw.url, token=key)) as service:
+        answered = await post(service, stream=True)
+        start, _, end = answered.body.decode().rpartition("data: ")
+        assert answered.status == (200 if before else 502)
+        assert start == before
+        assert "JSON that cannot be read" in json.loads(end)["error"]["message"]
+        assert key not in answered.body.decode()
+        assert service.records[0]["outcome"] == "error"
 
 
 @pytest.mark.parametrize(

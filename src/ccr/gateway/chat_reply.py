@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from ccr.errors import ApiError, ProtocolError, UpstreamError
 from ccr.gateway.replies import EVENT_STREAM
 from ccr.protocol.completion import decode_chunk
@@ -65,6 +67,7 @@ class ChatReply:
         self._on_end = on_end
         self._framer = Framer()
         self._decoder: Decoder | None = Decoder()
+        self._is_chat = is_chat
         self._has_end = not is_chat
         self._reported: UpstreamError | None = None
         self._first = b""
@@ -154,7 +157,7 @@ class ChatReply:
         try:
             whole = self._framer.feed(data) if data else self._framer.close()
             for index, event in enumerate(self._decoder.feed(whole)):
-                self._read(event)
+                self._read_safely(event)
                 if self._reported is not None:
                     return _first_events(whole, index)
             return whole if data else whole + self._last(self._decoder)
@@ -171,7 +174,7 @@ class ChatReply:
         """
         rest = self._framer.rest()
         for event in (*decoder.feed(rest), *decoder.close()):
-            self._read(event)
+            self._read_safely(event)
         if self._reported is None and (self._has_end or self.is_finished):
             return rest
         what = f"the answer was cut: no finish_reason in {self.event_count} events"
@@ -179,6 +182,20 @@ class ChatReply:
             what = "closed the stream before its first event"
         self._reported = self._reported or UpstreamError(502, f"{self._provider}, {self._model}: {what}")
         return b""
+
+    def _read_safely(self, event: Event) -> None:
+        """Read an event; one that was looked into and is no JSON is an error, as every client takes it.
+
+        It may be an error of the provider's that quotes badly, key and all, and is not passed on as it is.
+        Raises ProtocolError on JSON in the shape of no chunk, which clients make of it what they can.
+        """
+        try:
+            self._read(event)
+        except ProtocolError as error:
+            if not self._is_chat or isinstance(error.__cause__, msgspec.ValidationError):
+                raise
+            what = f"{self._provider}, {self._model}: {error}"
+            self._reported = UpstreamError(502, self._masked(what))
 
     def _read(self, event: Event) -> None:
         self.event_count += 1
