@@ -11,7 +11,6 @@ import pytest
 
 from ccr.config.model import Router, Step
 from ccr.gateway.patience import Patience
-from tests.gateway.native_service import native_config
 from tests.protocol.response_oracle import check_grammar
 from tests.server.raw_client import Answered, ask, raw_client, request
 from tests.server.service import MODEL, OTHER_MODEL, Service, config_for, running
@@ -276,15 +275,6 @@ async def test_what_would_be_sent_is_explained() -> None:
         assert said["request"]["body"]["thinking"] == {"type": "enabled", "budget_tokens": 4000}
         assert "server_tools_dropped" in said["changed"]
         assert raw.got == []
-
-
-async def test_a_provider_of_the_messages_api_alone_is_named() -> None:
-    async with raw_upstream() as raw:
-        config = native_config(raw.url, path="/v1/messages")
-        async with running(config) as service:
-            answered = await post(service)
-    assert answered.status == 400
-    assert "speaks the Messages API only" in answered.json["error"]["message"]
 
 
 async def test_what_gemini_writes_beside_a_call_goes_back_to_it() -> None:

@@ -238,6 +238,7 @@ class Lines:
                 parts.recorder,
                 parts.lasting.call_extras,
                 last_bytes_s=parts.patience.last_bytes_s,
+                natively=self._sent,
             )
         return self._responses
 
