@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import openai
 import pytest
 
+from ccr.gateway.native_response_reply import NativeResponseReply
 from ccr.gateway.patience import Patience
 from ccr.sandbox import AnthropicFake, Fault, Script, ToolCall, Turn
 from tests.gateway.native_service import native_config
 from tests.protocol.native_events import STOP, WHOLE, block, delta, end, start
-from tests.protocol.response_oracle import check_grammar
+from tests.protocol.response_oracle import check_grammar, new_stream
 from tests.server.raw_client import Answered, ask, request
 from tests.server.service import KEY, Service, running
 from tests.upstream.raw import Exchange, Play, raw_upstream
@@ -146,6 +148,29 @@ async def test_a_message_that_is_none_is_an_error() -> None:
         answered = await post(service)
         assert answered.status == 502
         assert "no part of a message" in answered.json["error"]["message"]
+
+
+class Silent:
+    """A message that ends before it has begun."""
+
+    def __init__(self) -> None:
+        self.stream = SimpleNamespace(error=None)
+        self.is_closed = False
+
+    async def next(self) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+async def test_a_message_of_nothing_has_failed() -> None:
+    inner = Silent()
+    reply = NativeResponseReply(cast("Any", inner), new_stream())
+    assert check_grammar(await reply.next())["status"] == "failed"
+    assert await reply.next() == b""
+    reply.close()
+    assert inner.is_closed
 
 
 async def test_signs_of_life_are_comments() -> None:

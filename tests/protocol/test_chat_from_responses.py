@@ -63,6 +63,7 @@ def test_a_schema_stays_as_it_is_written() -> None:
         ({"type": 3}, "text.format.type"),
         ({"type": "json_schema", "schema": {}}, "text.format.name"),
         ({"type": "json_schema", "name": "x"}, "text.format.schema"),
+        ({"type": "json_schema", "name": "x", "schema": None}, "text.format.schema"),
     ],
 )
 def test_forms_that_are_none(form: Any, param: str) -> None:

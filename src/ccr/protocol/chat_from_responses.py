@@ -104,7 +104,7 @@ def _response_format(request: ResponsesRequest) -> dict[str, Any] | None:
     if kind != "json_schema":
         refuse(f"{where}.type", "Input should be 'text', 'json_object' or 'json_schema'")
     for name in ("name", "schema"):
-        if name not in form:
+        if bytes(form.get(name, _NOTHING)) == b"null":
             refuse(f"{where}.{name}", "Field required")
     described = {name: form[name] for name in ("name", "description", "schema", "strict") if name in form}
     described = {name: value for name, value in described.items() if bytes(value) != b"null"}
