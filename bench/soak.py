@@ -36,6 +36,8 @@ WARM_UP_SHARE = 0.35
 REST_S = 3.0
 KEPT_S = 45
 """Longer than connections to the upstream are kept."""
+MOST_DATABASE_FILES = 3
+"""The database, its write-ahead log and the index of that."""
 
 # kind of request -> outcomes that are right. A status in front means an error answer before anything streamed.
 GOOD = {"text": {"ok"}, "tool": {"ok"}, "whole": {"ok"}}
@@ -250,8 +252,18 @@ def memory_mb(pid: int) -> float:
     return int(fields["VmRSS"].split()[0]) / 1024
 
 
-def open_files(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
+def open_files(pid: int, home: Path) -> int:
+    """Return how many files are open, without those of the database of requests, opened with the first one."""
+    return len(os.listdir(f"/proc/{pid}/fd")) - len(database_files(pid, home))
+
+
+def database_files(pid: int, home: Path) -> list[str]:
+    """Return the names under which the database of requests is open."""
+    names = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            names.append(os.readlink(entry))
+    return [name for name in names if name.startswith(str(home.resolve() / "usage.sqlite"))]
 
 
 async def status(url: str) -> dict:
@@ -326,7 +338,7 @@ async def until_healthy(url: str) -> None:
 async def loaded(url: str, pid: int, home: Path, seconds: float, clients: int, slope_mb: float) -> int:
     await status(url)
     await asyncio.sleep(REST_S)
-    files = open_files(pid)
+    files = open_files(pid, home)
     # no faults: the last ones would be all that is left of it, and open the breaker for the load itself
     warm = Load(url, min(5.0, seconds / 4), fault_share=0.0)
     await asyncio.gather(*(warm.client() for _ in range(clients)))
@@ -353,14 +365,17 @@ async def loaded(url: str, pid: int, home: Path, seconds: float, clients: int, s
     allowed = max(slope_mb / (seconds / 60), SLOPE_MB_PER_MIN)
     if slope > allowed:
         problems.append(f"memory grows by {slope:.2f} MB a minute (allowed: {allowed:.2f})")
-    kept = open_files(pid)
+    kept = open_files(pid, home)
     for _ in range(KEPT_S):  # connections to the upstream are kept for a while
         if kept <= files:
             break
         await asyncio.sleep(1)
-        kept = open_files(pid)
+        kept = open_files(pid, home)
     if kept > files:
         problems.append(f"{kept - files} more open files than before: {files} -> {kept}")
+    database = database_files(pid, home)
+    if len(database) > MOST_DATABASE_FILES:
+        problems.append(f"the database of requests is open {len(database)} times: {', '.join(database)}")
     if end["active"]:
         problems.append(f"{end['active']} requests are still counted as running")
     if tasks is not None and end["tasks"] > tasks:
@@ -370,7 +385,8 @@ async def loaded(url: str, pid: int, home: Path, seconds: float, clients: int, s
     for outcome, count in sorted(load.outcomes.items()):
         print(f"  {count:7d}  {outcome}")
     print(f"memory {samples[0][1]:.0f} -> {samples[-1][1]:.0f} MB, slope {slope:+.2f} MB a minute")
-    print(f"open files {files} -> {kept}, tasks {tasks} -> {end.get('tasks')}, active {end['active']}")
+    print(f"open files {files} -> {kept}, and {len(database)} of the database of requests")
+    print(f"tasks {tasks} -> {end.get('tasks')}, active {end['active']}")
     for problem in problems:
         print(f"PROBLEM {problem}", file=sys.stderr)
     print("soak: " + ("failed" if problems else "all as it was"))
