@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ccr.gateway.bodies import read
@@ -25,12 +26,13 @@ from ccr.protocol.anthropic import decode_count_request
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from ccr.config.model import Config
     from ccr.gateway.counting import Counting
     from ccr.gateway.custom_router import JavaScriptHost
     from ccr.gateway.models import ModelsDialect
+    from ccr.gateway.record import Record
     from ccr.gateway.routes import Routes
     from ccr.gateway.speed import SpeedOutputs
     from ccr.transformers.remote import RemoteEndPoint
@@ -107,36 +109,30 @@ class Gateway:
 
     async def messages(self, body: bytes, client: Client) -> Reply | StreamReply:
         """Answer ``POST /v1/messages``."""
-        record = self._recorder.begin(client, "messages", body)
-        try:
-            return await self._lines.messages(body, record)
-        except BaseException as error:  # a cancelled request leaves its record as well
-            self._recorder.end(record, error)
-            raise
+        return await self._recorded(client, "messages", body, self._lines.messages)
 
     async def chat_completions(self, body: bytes, client: Client) -> Reply | StreamReply:
         """Answer ``POST /v1/chat/completions``."""
-        record = self._recorder.begin(client, "chat_completions", body)
-        try:
-            return await self._lines.chat_completions(body, record)
-        except BaseException as error:  # a cancelled request leaves its record as well
-            self._recorder.end(record, error)
-            raise
+        return await self._recorded(client, "chat_completions", body, self._lines.chat_completions)
 
     async def responses(self, body: bytes, client: Client) -> Reply | StreamReply:
         """Answer ``POST /v1/responses``."""
-        record = self._recorder.begin(client, "responses", body)
-        try:
-            return await self._lines.responses(body, record)
-        except BaseException as error:  # a cancelled request leaves its record as well
-            self._recorder.end(record, error)
-            raise
+        return await self._recorded(client, "responses", body, self._lines.responses)
 
     async def end_point(self, path: str, body: bytes, client: Client) -> Reply | StreamReply:
         """Answer a request at the route of a plugin's own."""
-        record = self._recorder.begin(client, path, body)
+        return await self._recorded(client, path, body, partial(self._lines.end_point, path))
+
+    async def _recorded(
+        self,
+        client: Client,
+        route: str,
+        body: bytes,
+        answered: Callable[[bytes, Record], Awaitable[Reply | StreamReply]],
+    ) -> Reply | StreamReply:
+        record = self._recorder.begin(client, route, body)
         try:
-            return await self._lines.end_point(path, body, record)
+            return await answered(body, record)
         except BaseException as error:  # a cancelled request leaves its record as well
             self._recorder.end(record, error)
             raise

@@ -23,22 +23,17 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ccr.errors import ApiError, ProtocolError, UpstreamError
-from ccr.protocol.completion import decode_chunk
+from ccr.errors import ApiError, ProtocolError
+from ccr.protocol.chat_stream import ChatStream
 from ccr.protocol.completion_chunks import chunks_from_completion
-from ccr.protocol.errors_from_upstream import error_in_answer
 from ccr.protocol.response_events import Events, Head, encode, error_object, usage_object
 from ccr.protocol.response_items import ItemWriter
-from ccr.protocol.response_rules import ResponseRule
-from ccr.protocol.sse import DONE, Decoder, Event
-from ccr.protocol.stop_reasons import is_known_finish_reason, stop_reason_from_finish_reason
 from ccr.protocol.stream_blocks import Blocks
-from ccr.protocol.usage import ChatUsage, merged, reasoning_tokens_of, usage_from_chat
+from ccr.protocol.usage import reasoning_tokens_of, usage_from_chat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ccr.protocol.call_extras import Extras
     from ccr.protocol.chat_from_responses import ChatFromResponses
     from ccr.protocol.completion import Delta
     from ccr.protocol.responses_request import ResponsesRequest
@@ -48,7 +43,7 @@ _REASONS: Final = {"max_tokens": "max_output_tokens", "refusal": "content_filter
 """``incomplete_details.reason`` of a stop reason; any other is passed on as it is."""
 
 
-class ResponseStream:
+class ResponseStream(ChatStream):
     """One answer.
 
     request: what was asked, which the response repeats. conversion: what was made of it. response_id: unique.
@@ -67,18 +62,12 @@ class ResponseStream:
         model: str = "",
         masked: Callable[[str], str] = str,
     ) -> None:
-        self.error: ApiError | None = None
-        self.is_finished = False
         self._head = Head(request, response_id, created_at)
-        self._provider = provider
-        self._model = model or request.model
-        self._masked = masked
-        self._decoder = Decoder()
         self._events = Events()
         self._items = ItemWriter(
             self._events, response_id, conversion.names, with_reasoning=request.is_reasoning_included
         )
-        self._blocks = Blocks(
+        blocks = Blocks(
             self._items,
             message_id=response_id.removeprefix("resp_"),
             tool_ids=conversion.tool_ids,
@@ -86,35 +75,10 @@ class ResponseStream:
             thinking=False,
             keeps_arguments=True,
         )
-        self._is_started = False
-        self._finish_reason = ""
-        self._usage: ChatUsage | None = None
+        super().__init__(blocks, provider=provider, model=model or request.model, masked=masked)
         self._body = b""
-        self._event_count = 0
 
     # -- what is known
-
-    @property
-    def stop_reason(self) -> str | None:
-        """Why the answer ended, in the Messages API's words; None before the upstream said so."""
-        if not self._finish_reason:
-            return None
-        return stop_reason_from_finish_reason(self._finish_reason, has_tool_use=self._blocks.has_tool_use)
-
-    @property
-    def is_ending(self) -> bool:
-        """The answer is complete, whatever may follow: ``close`` ends well."""
-        return bool(self._finish_reason)
-
-    @property
-    def rules(self) -> tuple[str, ...]:
-        """Names of the rules applied so far."""
-        return self._blocks.rules.names()
-
-    @property
-    def call_extras(self) -> dict[str, Extras]:
-        """What stood beside the tool calls, by their ids."""
-        return self._blocks.call_extras
 
     @property
     def body(self) -> bytes:
@@ -168,32 +132,6 @@ class ResponseStream:
         self._events.response(b"response.created", begun)
         self._events.response(b"response.in_progress", begun)
 
-    def _take(self, event: Event) -> None:
-        if self.is_finished:
-            return
-        data = event.data
-        self._event_count += 1
-        if data.strip() == DONE:
-            self._end()
-            return
-        if event.event == "error":
-            self._fail(self._reported(data))
-            return
-        chunk = decode_chunk(data)
-        if chunk.is_repaired:
-            self._blocks.rules.add(ResponseRule.HALF_SURROGATE_REPLACED)
-        if chunk.usage is not None:
-            self._usage = merged(self._usage, chunk.usage)
-        if chunk.is_error:
-            self._fail(self._reported(data))
-            return
-        for choice in chunk.choices or ():
-            delta = choice.delta or choice.message
-            if delta is not None:
-                self._take_delta(delta)
-            if choice.finish_reason:
-                self._finish(choice.finish_reason)
-
     def _take_delta(self, delta: Delta) -> None:
         if not delta.refusal:
             self._blocks.take(delta)
@@ -202,21 +140,15 @@ class ResponseStream:
         self._blocks.finish(is_cut=False)
         self._items.refusal(delta.refusal)
 
-    def _finish(self, finish_reason: str) -> None:
-        self._finish_reason = finish_reason
-        if not is_known_finish_reason(finish_reason):
-            self._blocks.rules.add(ResponseRule.FINISH_REASON_UNKNOWN)
-        self._finish_items()
-
-    def _finish_items(self) -> None:
+    def _finish_content(self) -> None:
         self._items.is_cut = self.stop_reason not in _WHOLE
         self._blocks.finish(is_cut=self.stop_reason == "max_tokens")
         self._items.end_refusal()
 
     def _end(self) -> None:
         if not self._finish_reason:
-            raise ProtocolError(f"the answer was cut: no finish_reason in {self._event_count} events")
-        self._finish_items()
+            raise ProtocolError(f"the answer was cut: no finish_reason in {self.event_count} events")
+        self._finish_content()
         reason = self.stop_reason or ""
         name, incomplete = "completed", b"null"
         if reason not in _WHOLE:
@@ -231,12 +163,6 @@ class ResponseStream:
         if self._usage is None:
             return b"null"
         return usage_object(usage_from_chat(self._usage), reasoning_tokens_of(self._usage))
-
-    def _reported(self, data: bytes) -> UpstreamError:
-        return error_in_answer(data, provider=self._provider, model=self._model, masked=self._masked)
-
-    def _break(self, error: ProtocolError) -> None:
-        self._fail(UpstreamError(502, f"{self._provider}, {self._model}: {error}"))
 
     def _fail(self, error: ApiError) -> None:
         self.error = error

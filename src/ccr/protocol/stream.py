@@ -27,23 +27,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ccr.errors import ApiError, ProtocolError, UpstreamError
+from ccr.errors import ProtocolError
 from ccr.protocol import message_events
-from ccr.protocol.completion import decode_chunk
-from ccr.protocol.errors_from_upstream import error_in_answer
-from ccr.protocol.response_rules import ResponseRule
-from ccr.protocol.sse import DONE, Decoder, Event
-from ccr.protocol.stop_reasons import is_known_finish_reason, stop_reason_from_finish_reason
+from ccr.protocol.chat_stream import ChatStream
 from ccr.protocol.stream_blocks import Blocks
-from ccr.protocol.usage import ChatUsage, Usage, merged, usage_from_chat
+from ccr.protocol.usage import Usage, usage_from_chat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ccr.protocol.call_extras import Extras
+    from ccr.errors import ApiError
 
 
-class MessageStream:
+class MessageStream(ChatStream):
     """One answer.
 
     message_id: unique id of the message. model: the name the client asked for, which it gets back.
@@ -63,24 +59,14 @@ class MessageStream:
         provider: str = "upstream",
         masked: Callable[[str], str] = str,
     ) -> None:
-        self.error: ApiError | None = None
-        self.error_event = b""
-        """The event that told the error: the last that went out, behind all others."""
-        self.is_finished = False
-        self.event_count = 0
-        """Events received from the upstream."""
-        self._message_id = message_id
-        self._model = model
-        self._provider = provider
-        self._masked = masked
-        self._decoder = Decoder()
         self._writer = message_events.EventWriter()
-        self._blocks = Blocks(
+        blocks = Blocks(
             self._writer, message_id=message_id, tool_ids=tool_ids, json_tool=json_tool, thinking=thinking
         )
-        self._is_started = False
-        self._finish_reason = ""
-        self._usage: ChatUsage | None = None
+        super().__init__(blocks, provider=provider, model=model, masked=masked)
+        self.error_event = b""
+        """The event that told the error: the last that went out, behind all others."""
+        self._message_id = message_id
 
     # -- what is known
 
@@ -88,28 +74,6 @@ class MessageStream:
     def usage(self) -> Usage | None:
         """Counts reported so far; None while there are none."""
         return usage_from_chat(self._usage) if self._usage is not None else None
-
-    @property
-    def stop_reason(self) -> str | None:
-        """Why the answer ended; None before the upstream said so."""
-        if not self._finish_reason:
-            return None
-        return stop_reason_from_finish_reason(self._finish_reason, has_tool_use=self._blocks.has_tool_use)
-
-    @property
-    def is_ending(self) -> bool:
-        """The answer is complete, whatever may follow: ``close`` ends well."""
-        return bool(self._finish_reason)
-
-    @property
-    def rules(self) -> tuple[str, ...]:
-        """Names of the rules applied so far."""
-        return self._blocks.rules.names()
-
-    @property
-    def call_extras(self) -> dict[str, Extras]:
-        """What stood beside the tool calls, by the ids of their blocks."""
-        return self._blocks.call_extras
 
     # -- what goes out
 
@@ -167,36 +131,7 @@ class MessageStream:
 
     # -- transitions
 
-    def _take(self, event: Event) -> None:
-        if self.is_finished:
-            return
-        data = event.data
-        self.event_count += 1
-        if data.strip() == DONE:
-            self._end()
-            return
-        if event.event == "error":
-            self._fail(self._reported(data))
-            return
-        chunk = decode_chunk(data)
-        if chunk.is_repaired:
-            self._blocks.rules.add(ResponseRule.HALF_SURROGATE_REPLACED)
-        if chunk.usage is not None:
-            self._usage = merged(self._usage, chunk.usage)
-        if chunk.is_error:
-            self._fail(self._reported(data))
-            return
-        for choice in chunk.choices or ():
-            delta = choice.delta or choice.message
-            if delta is not None:
-                self._blocks.take(delta)
-            if choice.finish_reason:
-                self._finish(choice.finish_reason)
-
-    def _finish(self, finish_reason: str) -> None:
-        self._finish_reason = finish_reason
-        if not is_known_finish_reason(finish_reason):
-            self._blocks.rules.add(ResponseRule.FINISH_REASON_UNKNOWN)
+    def _finish_content(self) -> None:
         self._blocks.finish(is_cut=self.stop_reason == "max_tokens")
 
     def _end(self) -> None:
@@ -208,12 +143,6 @@ class MessageStream:
         self._writer.write(message_events.message_delta(self.stop_reason or stop_reason, self.usage))
         self._writer.write(message_events.MESSAGE_STOP)
         self.is_finished = True
-
-    def _reported(self, data: bytes) -> UpstreamError:
-        return error_in_answer(data, provider=self._provider, model=self._model, masked=self._masked)
-
-    def _break(self, error: ProtocolError) -> None:
-        self._fail(UpstreamError(502, f"{self._provider}, {self._model}: {error}"))
 
     def _fail(self, error: ApiError) -> None:
         self.error = error
