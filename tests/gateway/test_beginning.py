@@ -18,7 +18,7 @@ from tests.gateway.test_fallback import CHAT, MESSAGES, config, post
 from tests.gateway.test_recovery import HEAD, START, TAIL, native, native_text
 from tests.server.raw_client import raw_client, request
 from tests.server.service import message_body, running
-from tests.upstream.raw import DONE, FINISH, Exchange, Play, good_stream, raw_upstream, text_chunk
+from tests.upstream.raw import DONE, FINISH, Exchange, Play, good_stream, raw_upstream, stream_of, text_chunk
 
 if TYPE_CHECKING:
     from ccr.config.model import Config
@@ -29,26 +29,13 @@ LINES = (MESSAGES, CHAT, NATIVE)
 OVERLOADED = '{"type": "error", "error": {"type": "overloaded_error", "message": "too busy"}}'
 
 
-def stream(*pieces: str, is_cut: bool = False) -> Play:
-    async def play(exchange: Exchange) -> None:
-        await exchange.stream_head()
-        for piece in pieces:
-            await exchange.chunk(piece)
-        if is_cut:
-            exchange.reset()
-        else:
-            await exchange.end()
-
-    return play
-
-
 def error(said: str, line: str) -> str:
     return f"{'event: error' if line == NATIVE else ': busy'}\ndata: {said}\n\n"
 
 
 def answering(line: str) -> Play:
     """Answer well, in the format of a line's upstream."""
-    return stream(HEAD + START + native_text("hello") + TAIL) if line == NATIVE else good_stream
+    return stream_of(HEAD + START + native_text("hello") + TAIL) if line == NATIVE else good_stream
 
 
 def provider(name: str, url: str, line: str, **changes: Any) -> Provider:
@@ -80,7 +67,7 @@ def two(a: Provider, b: Provider) -> Config:
 @pytest.mark.parametrize("line", LINES)
 @pytest.mark.fault("S72", outcome="so is an error in place of a stream's first event")
 async def test_an_error_is_sent_again_by_its_status(line: str) -> None:
-    busy = stream(error(OVERLOADED, line))
+    busy = stream_of(error(OVERLOADED, line))
     async with (
         raw_upstream(busy, busy, answering(line)) as raw,
         running(config(provider("a", raw.url, line, retries=2))) as service,
@@ -101,9 +88,9 @@ async def test_an_error_is_sent_again_by_its_status(line: str) -> None:
 @pytest.mark.parametrize(
     "play",
     [
-        lambda line: stream(error(OVERLOADED, line)),
-        lambda _: stream(is_cut=True),
-        lambda _: stream(": nothing yet\n\n"),
+        lambda line: stream_of(error(OVERLOADED, line)),
+        lambda _: stream_of(is_cut=True),
+        lambda _: stream_of(": nothing yet\n\n"),
     ],
     ids=["error", "reset", "end"],
 )
@@ -125,7 +112,7 @@ async def test_the_next_route_answers(line: str, play: Any) -> None:
 @pytest.mark.parametrize("line", LINES)
 async def test_streams_that_never_begin_open_the_breaker(line: str) -> None:
     async with (
-        raw_upstream(stream(is_cut=True)) as raw,
+        raw_upstream(stream_of(is_cut=True)) as raw,
         running(config(provider("a", raw.url, line, retries=2))) as service,
     ):
         for _ in range(MAX_FAILURES):
@@ -138,7 +125,7 @@ async def test_streams_that_never_begin_open_the_breaker(line: str) -> None:
 @pytest.mark.parametrize("line", LINES)
 async def test_without_another_route_the_client_gets_the_status(line: str) -> None:
     async with (
-        raw_upstream(stream(error(OVERLOADED, line))) as raw,
+        raw_upstream(stream_of(error(OVERLOADED, line))) as raw,
         running(config(provider("a", raw.url, line))) as service,
     ):
         answered = await asked(service, line)
@@ -150,7 +137,7 @@ async def test_without_another_route_the_client_gets_the_status(line: str) -> No
 @pytest.mark.parametrize("line", LINES)
 async def test_another_key_is_tried(line: str) -> None:
     limit = '{"error": {"type": "rate_limit_error", "message": "slow down", "retry_after": 40}}'
-    async with raw_upstream(stream(error(limit, line)), answering(line)) as raw:
+    async with raw_upstream(stream_of(error(limit, line)), answering(line)) as raw:
         to = provider("a", raw.url, line, retries=2, more_keys=(Secret("other-key"),))
         async with running(config(to)) as service:
             assert (await asked(service, line)).status == 200
@@ -163,7 +150,7 @@ async def test_another_key_is_tried(line: str) -> None:
 async def test_a_wrong_request_is_told_once(line: str) -> None:
     said = '{"error": {"type": "invalid_request_error", "message": "Input is too long for requested model."}}'
     async with (
-        raw_upstream(stream(error(said, line))) as a,
+        raw_upstream(stream_of(error(said, line))) as a,
         raw_upstream(answering(line)) as b,
         running(two(provider("a", a.url, line, retries=2), provider("b", b.url, line))) as service,
     ):
@@ -177,7 +164,7 @@ async def test_a_wrong_request_is_told_once(line: str) -> None:
 async def test_other_failures_before_any_content(first: str) -> None:
     """The error is found by the conversion, after the first event: another route may still answer."""
     async with (
-        raw_upstream(stream(first, error(OVERLOADED, MESSAGES))) as a,
+        raw_upstream(stream_of(first, error(OVERLOADED, MESSAGES))) as a,
         raw_upstream(good_stream) as b,
         running(two(provider("a", a.url, MESSAGES), provider("b", b.url, MESSAGES))) as service,
     ):
@@ -190,7 +177,7 @@ async def test_other_failures_before_any_content(first: str) -> None:
 async def test_content_that_reached_the_client_is_never_repeated() -> None:
     both = text_chunk("hel") + error(OVERLOADED, MESSAGES)
     async with (
-        raw_upstream(stream(both)) as a,
+        raw_upstream(stream_of(both)) as a,
         raw_upstream(good_stream) as b,
         running(two(provider("a", a.url, MESSAGES), provider("b", b.url, MESSAGES))) as service,
     ):
@@ -329,7 +316,7 @@ async def test_a_short_time_between_two_bytes_counts_from_the_first_on() -> None
 async def test_names_of_events_that_are_no_error() -> None:
     """``message_start`` without a name has a `message`, as some errors do."""
     nameless = HEAD.partition("\n")[2]
-    play = stream(nameless + START + native_text("hello") + TAIL)
+    play = stream_of(nameless + START + native_text("hello") + TAIL)
     async with (
         raw_upstream(play) as raw,
         running(config(provider("a", raw.url, NATIVE))) as service,

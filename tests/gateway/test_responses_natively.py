@@ -18,7 +18,7 @@ from tests.protocol.native_events import STOP, WHOLE, block, delta, end, start
 from tests.protocol.response_oracle import check_grammar, new_stream
 from tests.server.raw_client import Answered, ask, request
 from tests.server.service import KEY, Service, running
-from tests.upstream.raw import Exchange, Play, raw_upstream
+from tests.upstream.raw import Exchange, Play, raw_upstream, stream_of
 
 if TYPE_CHECKING:
     from ccr.config.model import Config
@@ -89,19 +89,6 @@ async def test_a_loop_with_thinking_on_anthropics_own_api() -> None:
 def message_of(body: bytes, kind: str = "application/json") -> Play:
     async def play(exchange: Exchange) -> None:
         await exchange.answer(body, content_type=kind)
-
-    return play
-
-
-def stream_of(*pieces: bytes, is_cut: bool = False) -> Play:
-    async def play(exchange: Exchange) -> None:
-        await exchange.stream_head()
-        for piece in pieces:
-            await exchange.chunk(piece)
-        if is_cut:
-            exchange.reset()
-        else:
-            await exchange.end()
 
     return play
 

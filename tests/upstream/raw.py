@@ -75,6 +75,21 @@ class Exchange:
 Play = Callable[[Exchange], Awaitable[None]]
 
 
+def stream_of(*pieces: bytes | str, is_cut: bool = False) -> Play:
+    """Return a play that streams pieces, and then ends in order, or is reset."""
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        for piece in pieces:
+            await exchange.chunk(piece)
+        if is_cut:
+            exchange.reset()
+        else:
+            await exchange.end()
+
+    return play
+
+
 @dataclass
 class RawUpstream:
     """Plays ``plays`` in order, the last one again and again. Whatever a play leaves open stays open."""
