@@ -36,14 +36,14 @@ class Nursery:
     def __exit__(self, *_: object) -> None:
         self._process.stdin.close()  # type: ignore[union-attr]  # it has pipes
         self._process.wait(30)
-        self._process.stdout.close()  # type: ignore[union-attr]
+        self._process.stdout.close()  # type: ignore[union-attr]  # it has pipes
 
     def begin(self, installation: Installation, job: str) -> int:
         """Return the pid of a process that does a job in an installation."""
         line = json.dumps({"environ": {"CCR_HOME": str(installation.paths.home)}, "job": job})
-        self._process.stdin.write(line + "\n")  # type: ignore[union-attr]
-        self._process.stdin.flush()  # type: ignore[union-attr]
-        return int(self._process.stdout.readline())  # type: ignore[union-attr]
+        self._process.stdin.write(line + "\n")  # type: ignore[union-attr]  # it has pipes
+        self._process.stdin.flush()  # type: ignore[union-attr]  # it has pipes
+        return int(self._process.stdout.readline())  # type: ignore[union-attr]  # it has pipes
 
 
 def write_for_ever(environ: dict[str, str]) -> None:

@@ -124,7 +124,7 @@ class Rounds:
         asked = replace(self.record, rules=(), routing_rules=(), when_ended=self._ended)
         try:
             return await self._send(self._body, self._route, asked)
-        except BaseException as error:
+        except BaseException as error:  # a request whose client left leaves its record as well
             self.recorder.end(asked, error)
             raise
 

@@ -54,7 +54,7 @@ class ImageReply:
         while not self._joined.is_finished:
             try:
                 out = await (self._read() if self._between is None else self._waited(self._between))
-            except Exception as error:
+            except Exception as error:  # the record tells it, whatever it was
                 self._error = error
                 raise
             if out:

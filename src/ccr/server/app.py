@@ -170,7 +170,7 @@ async def serve(
             plugins=plugins,
             recording=recording,
         )
-    except BaseException:
+    except BaseException:  # nobody else has the Node process yet to end it
         await plugins.close()
         raise
     runner = web.ServerRunner(app.server, shutdown_timeout=CUT_S)

@@ -71,7 +71,7 @@ def open_read_only(path: Path) -> SqliteReader:
     reader = SqliteReader(path, connection)
     try:
         reader.check()
-    except BaseException:
+    except BaseException:  # nobody else has it yet to close it
         reader.close()
         raise
     return reader

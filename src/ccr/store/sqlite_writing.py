@@ -118,14 +118,8 @@ class SqliteStore:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with told(self._path):
             connection = self._opened()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with _all_or_nothing(connection):
                 yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):  # the first failure is the one to tell
-                    connection.execute("ROLLBACK")
-                raise
 
     def _opened(self) -> sqlite3.Connection:
         """Return the connection to the file that has the name now: it may have been removed or set aside."""
@@ -151,18 +145,12 @@ class SqliteStore:
     def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
         if _version(connection) == VERSION:
             return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with _all_or_nothing(connection):
             version = _version(connection)  # by now: another process may have been faster
             self._refuse_newer(version)
             for statement in (statement for step in MIGRATIONS[version:] for statement in step):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
-            connection.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):  # the first failure is the one to tell
-                connection.execute("ROLLBACK")
-            raise
 
     def _refuse_newer(self, version: int) -> None:
         if version > VERSION:
@@ -188,6 +176,18 @@ class SqliteStore:
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
+
+
+@contextmanager
+def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:  # whatever it was, half of it must not stay
+        with contextlib.suppress(sqlite3.Error):  # the first failure is the one to tell
+            connection.execute("ROLLBACK")
+        raise
 
 
 def prepare(path: Path) -> None:

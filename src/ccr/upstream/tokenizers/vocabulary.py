@@ -172,7 +172,7 @@ def _loaded_tiktoken(encoding: str, folder: Path) -> Count:
         os.environ[_CACHE_DIR] = str(folder)
         try:
             encode = tiktoken.get_encoding(encoding).encode_ordinary
-        except Exception as error:
+        except Exception as error:  # the library raises nothing narrower
             raise TokenizerError(f"tiktoken does not load {encoding}: {error}") from error
         finally:
             if before is None:
